@@ -1,0 +1,72 @@
+"""The base of all aggregates and of their events.
+
+An aggregate decides; an event says what was decided. Public methods check the rules and then trigger
+one event; the event's own ``apply`` changes the state and never refuses, because it runs again whenever
+the history is read. Events are frozen pydantic models: what is stored is their JSON, whole.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar
+from uuid import UUID, uuid5
+
+from eventsourcing.domain import BaseAggregate, CanInitAggregate, CanMutateAggregate
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+
+NAMESPACE = UUID("6d616e64-6174-5e00-8000-000000000000")
+"""The root of every computed id. Changing it would orphan every record."""
+
+
+def identify(*parts: object) -> UUID:
+    """Return the id of the thing that ``parts`` make unique; the same parts always give the same id."""
+    return uuid5(NAMESPACE, "/".join(str(part) for part in parts))
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A point in time, kept in UTC."""
+
+Actor = Annotated[str, StringConstraints(pattern=r"^(person|workflow|service):[a-z0-9-]+$")]
+"""Who acted: ``person:<uuid>``, ``workflow:<name>`` or ``service:<name>``. Never a name or an address."""
+
+
+class Stamp(BaseModel, frozen=True):
+    """Who acts, when, and because of what: the part of an event that the caller brings along."""
+
+    by: Actor
+    at: Moment
+    because: str | None = None
+    """What caused it: ``event:<position>``, ``request:<key>`` or ``workflow:<id>``."""
+
+
+class Aggregate(BaseAggregate[UUID]):
+    """Something with a history of its own: its state follows from its events and from nothing else."""
+
+    class Event(BaseModel, CanMutateAggregate[UUID]):
+        """Something that happened to the aggregate."""
+
+        model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+        class_version: ClassVar[int] = 1
+
+        originator_id: UUID
+        originator_version: int
+        timestamp: Moment
+        by: Actor
+        because: str | None = None
+
+    class Created(CanInitAggregate[UUID], Event):
+        """Something that began the aggregate."""
+
+        originator_topic: str
+
+    def record(self, event: type[Event], stamp: Stamp, **facts: Any) -> None:
+        """Trigger ``event`` with these ``facts``; pydantic validates them against the event's fields."""
+        self.trigger_event(event, timestamp=stamp.at, by=stamp.by, because=stamp.because, **facts)
+
+    @classmethod
+    def begin(cls, event: type[Created], stamp: Stamp, id: UUID, **facts: Any) -> Any:
+        """Create the aggregate under ``id`` by its first event."""
+        return cls._create(event, id=id, timestamp=stamp.at, by=stamp.by, because=stamp.because, **facts)
