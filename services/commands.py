@@ -48,6 +48,9 @@ class Unit(Protocol):
     async def find(self, kind: type[A], id: UUID) -> A | None:
         """Take out an aggregate, or None when there is none yet."""
 
+    async def look(self, kind: type[A], id: UUID) -> A:
+        """Look at an aggregate without taking it out; it must not be changed. Raises NotFound."""
+
     def add(self, aggregate: Aggregate) -> None:
         """Bring in a new aggregate, to be saved with the others."""
 

@@ -1,0 +1,70 @@
+"""The directory: the one place that holds names and addresses of people.
+
+It is an ordinary table. A row can be changed or erased, and no history changes with it, because events
+hold the ids of people and nothing else.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from psycopg.rows import class_row
+from psycopg_pool import AsyncConnectionPool
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who acts on the service or is written to by it."""
+
+    id: UUID
+    name: str
+    email: str
+    language: str = "en"
+    role: str | None = None
+    """What the person does for the Secretariat; None for the contact of a party."""
+
+
+class Directory:
+    """Names and addresses, by id."""
+
+    def __init__(self, pool: AsyncConnectionPool) -> None:
+        self._pool = pool
+
+    async def keep(self, *people: Person) -> None:
+        """Add people, or change what is known of them."""
+        async with self._pool.connection() as connection, connection.cursor() as cursor:
+            await cursor.executemany(
+                "INSERT INTO directory.people VALUES (%s, %s, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET "
+                "name = excluded.name, email = excluded.email, language = excluded.language, role = excluded.role",
+                [(person.id, person.name, person.email, person.language, person.role) for person in people],
+            )
+
+    async def find(self, id: UUID) -> Person | None:
+        """Return a person, None when there is none or the row was erased."""
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=class_row(Person)) as cursor,
+        ):
+            await cursor.execute("SELECT id, name, email, language, role FROM directory.people WHERE id = %s", (id,))
+            return await cursor.fetchone()
+
+    async def staff(self) -> list[Person]:
+        """Return those who work for the Secretariat, by name."""
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=class_row(Person)) as cursor,
+        ):
+            await cursor.execute(
+                "SELECT id, name, email, language, role FROM directory.people WHERE role IS NOT NULL ORDER BY name"
+            )
+            return await cursor.fetchall()
+
+    async def names(self, ids: list[UUID]) -> dict[UUID, str]:
+        """Return the names of those among ``ids`` who are still in the directory."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute("SELECT id, name FROM directory.people WHERE id = ANY(%s)", (ids,))
+            return dict(await cursor.fetchall())
+
+    async def erase(self, id: UUID) -> None:
+        """Remove a person from the directory. Histories keep the id and stay as they are."""
+        async with self._pool.connection() as connection:
+            await connection.execute("DELETE FROM directory.people WHERE id = %s", (id,))

@@ -1,0 +1,353 @@
+"""The event log: many commands appended in one transaction, in one total order.
+
+Each process has one writer task. It takes whatever commands are waiting and appends their events with
+one call of ``log.append`` (services/schema.sql). What can go wrong, and what is done about it:
+
+1. Two commands wrote the same version of an aggregate, or used one key twice: the whole batch fails with
+   a unique violation. The same batch is then tried command by command inside one transaction
+   (``log.append_checked``), which names the ones that lose. The others are recorded.
+2. The connection breaks. Nobody knows whether the transaction was committed. Once there is a connection
+   again, the keys of the batch are looked up: a key that is there was committed, with its events.
+3. Something in the batch cannot be stored at all: the batch is halved until the culprit stands alone.
+
+A command is answered after its commit and not before.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import psycopg
+from eventsourcing.persistence import StoredEvent
+from psycopg.errors import UniqueViolation
+
+BATCH_COMMANDS = 512
+"""How many commands one transaction holds at the most."""
+
+
+class Unavailable(Exception):
+    """The log cannot be reached now. Nothing was recorded, unless ``in_doubt`` says that nobody can tell."""
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 2, in_doubt: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+        self.in_doubt = in_doubt
+
+
+class Conflict(Exception):
+    """Somebody else recorded the same version of one of the aggregates first."""
+
+
+Outcome = Literal["done", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command as it is written: its key, what it answers, and its events."""
+
+    key: UUID
+    digest: bytes
+    actor: str
+    outcome: Outcome
+    reply: bytes
+    events: Sequence[StoredEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of an entry."""
+
+    last_position: int | None
+    """The position of the entry's last event; None when it recorded none."""
+    repeated: bool = False
+    """The key was known already; the entry was not written again."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCommand:
+    """A command that was carried out or refused earlier."""
+
+    key: UUID
+    digest: bytes
+    outcome: Outcome
+    reply: bytes
+    last_position: int | None
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event as it stands in the log."""
+
+    position: int
+    originator_id: UUID
+    originator_version: int
+    topic: str
+    state: bytes
+
+
+@dataclass(slots=True)
+class _Waiting:
+    entry: Entry
+    future: "asyncio.Future[Written]"
+
+
+@dataclass(slots=True)
+class Log:
+    """The log as one process writes it. Use as an asynchronous context manager."""
+
+    writer_url: str
+    queue_limit: int = 2_000
+    patience_seconds: float = 8.0
+    """How long a command waits for a lost database before its caller is told."""
+    synchronous_commit: str = "on"
+    """Never anything else outside the tests, which show what would be lost."""
+
+    _queue: "asyncio.Queue[_Waiting]" = field(init=False)
+    _task: "asyncio.Task[None] | None" = field(init=False, default=None)
+    _connection: psycopg.AsyncConnection | None = field(init=False, default=None)
+
+    async def __aenter__(self) -> "Log":
+        self._queue = asyncio.Queue(self.queue_limit)
+        self._task = asyncio.create_task(self._write_for_ever(), name="log writer")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        while not self._queue.empty():
+            self._queue.get_nowait().future.cancel()
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def append(self, entry: Entry) -> Written:
+        """Record an entry and return once it is committed.
+
+        Raises Conflict when a version is taken, and Unavailable when the log is out of reach or more
+        commands are waiting than the queue holds.
+        """
+        waiting = _Waiting(entry, asyncio.get_running_loop().create_future())
+        try:
+            self._queue.put_nowait(waiting)
+        except asyncio.QueueFull:
+            raise Unavailable("More commands are waiting than can be taken in. Nothing was recorded.") from None
+        return await waiting.future
+
+    async def _write_for_ever(self) -> None:
+        while True:
+            batch = [await self._queue.get()]
+            while len(batch) < BATCH_COMMANDS and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            try:
+                await self._record(batch)
+            except asyncio.CancelledError:
+                _fail(batch, Unavailable("The service is stopping.", in_doubt=True))
+                raise
+
+    async def _record(self, batch: list[_Waiting]) -> None:
+        """Record a batch, whatever it takes; every waiting caller gets an answer."""
+        deadline = asyncio.get_running_loop().time() + self.patience_seconds
+        in_doubt = False
+        while batch:
+            try:
+                connection = await self._connected()
+                if in_doubt:
+                    batch = await self._settle(connection, batch)
+                    in_doubt = False
+                    continue
+                await self._append(connection, batch)
+                return
+            except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
+                in_doubt = in_doubt or self._connection is not None
+                await self._disconnect()
+                if asyncio.get_running_loop().time() > deadline:
+                    _fail(batch, _unavailable(in_doubt, error))
+                    return
+                await asyncio.sleep(0.1)
+            except psycopg.Error as error:
+                if len(batch) == 1:
+                    _fail(batch, error)
+                    return
+                middle = len(batch) // 2
+                await self._record(batch[:middle])
+                batch = batch[middle:]
+
+    async def _append(self, connection: psycopg.AsyncConnection, batch: list[_Waiting]) -> None:
+        arguments = _arguments([waiting.entry for waiting in batch])
+        try:
+            cursor = await connection.execute(_APPEND, arguments, binary=True, prepare=True)
+        except UniqueViolation:
+            await self._append_checked(connection, batch, arguments)
+            return
+        row = await cursor.fetchone()
+        positions: list[int] = row[0] if row and row[0] else []
+        upto = 0
+        for waiting in batch:
+            upto += len(waiting.entry.events)
+            last = positions[upto - 1] if waiting.entry.events else None
+            _answer(waiting, Written(last))
+
+    async def _append_checked(
+        self, connection: psycopg.AsyncConnection, batch: list[_Waiting], arguments: Sequence[object]
+    ) -> None:
+        cursor = await connection.execute(_APPEND_CHECKED, arguments, binary=True, prepare=True)
+        for number, result, last_position in await cursor.fetchall():
+            waiting = batch[number - 1]
+            if result == "conflict":
+                _fail([waiting], Conflict())
+            else:
+                _answer(waiting, Written(last_position, repeated=result == "repeated"))
+
+    async def _settle(self, connection: psycopg.AsyncConnection, batch: list[_Waiting]) -> list[_Waiting]:
+        """After a broken connection: answer those whose key is in the log, return the rest."""
+        cursor = await connection.execute(
+            "SELECT key, last_position FROM log.commands WHERE key = ANY(%s)",
+            ([waiting.entry.key for waiting in batch],),
+        )
+        committed = dict(await cursor.fetchall())
+        for waiting in batch:
+            if waiting.entry.key in committed:
+                # Ours or an earlier one with the same key: the caller compares digests either way.
+                _answer(waiting, Written(committed[waiting.entry.key], repeated=True))
+        return [waiting for waiting in batch if waiting.entry.key not in committed]
+
+    async def _connected(self) -> psycopg.AsyncConnection:
+        if self._connection is None:
+            connection = await psycopg.AsyncConnection.connect(
+                self.writer_url, autocommit=True, connect_timeout=3, application_name="mandate writer"
+            )
+            await connection.execute(f"SET synchronous_commit = {self.synchronous_commit}".encode())
+            self._connection = connection
+        return self._connection
+
+    async def _disconnect(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(Exception):
+                await self._connection.close()
+            self._connection = None
+
+
+_ARGUMENTS = (
+    "%s::uuid[], %s::bytea[], %s::text[], %s::text[], %s::bytea[], %s::int[], %s::int[], "
+    "%s::uuid[], %s::bigint[], %s::text[], %s::bytea[]"
+)
+_APPEND = f"SELECT log.append({_ARGUMENTS})".encode()
+_APPEND_CHECKED = f"SELECT n, result, last_position FROM log.append_checked({_ARGUMENTS})".encode()
+
+
+def _arguments(entries: Sequence[Entry]) -> list[object]:
+    events = [event for entry in entries for event in entry.events]
+    firsts, lasts, upto = [], [], 0
+    for entry in entries:
+        firsts.append(upto + 1)
+        upto += len(entry.events)
+        lasts.append(upto)
+    return [
+        [entry.key for entry in entries],
+        [entry.digest for entry in entries],
+        [entry.actor for entry in entries],
+        [entry.outcome for entry in entries],
+        [entry.reply for entry in entries],
+        firsts,
+        lasts,
+        [event.originator_id for event in events],
+        [event.originator_version for event in events],
+        [event.topic for event in events],
+        [event.state for event in events],
+    ]
+
+
+def _answer(waiting: _Waiting, written: Written) -> None:
+    if not waiting.future.done():  # A caller that went away has cancelled its future; the events stand.
+        waiting.future.set_result(written)
+
+
+def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
+    for waiting in batch:
+        if not waiting.future.done():
+            waiting.future.set_exception(error)
+
+
+def _unavailable(in_doubt: bool, error: Exception) -> Unavailable:
+    if in_doubt:
+        return Unavailable(
+            f"The connection to the database broke while the command was being recorded ({error}). "
+            "Ask for its key to learn how it ended, or send it again with the same key.",
+            in_doubt=True,
+        )
+    return Unavailable("The database cannot be reached. Nothing was recorded.")
+
+
+class LogReader:
+    """Reads the log over one connection that the caller owns."""
+
+    def __init__(self, connection: psycopg.AsyncConnection) -> None:
+        self._connection = connection
+
+    async def stream(self, id: UUID, after_version: int = 0) -> list[LoggedEvent]:
+        """Return the events of one record, oldest first."""
+        return await self._fetch(
+            "WHERE originator_id = %s AND originator_version > %s ORDER BY originator_version",
+            (id, after_version),
+        )
+
+    async def after(self, position: int, limit: int) -> list[LoggedEvent]:
+        """Return up to ``limit`` events that stand after ``position``, in order."""
+        return await self._fetch(
+            "WHERE notification_id > %s ORDER BY notification_id LIMIT %s", (position, limit)
+        )
+
+    async def position(self) -> int:
+        """Return the position of the newest event, 0 when there is none."""
+        cursor = await self._connection.execute("SELECT max(notification_id) FROM log.stored_events")
+        row = await cursor.fetchone()
+        return (row[0] if row else None) or 0
+
+    async def position_at(self, moment: datetime) -> int:
+        """Return the position at which the log stood at ``moment``, 0 when it was empty."""
+        cursor = await self._connection.execute(
+            "SELECT last_position FROM log.commands WHERE recorded_at <= %s AND last_position IS NOT NULL "
+            "ORDER BY recorded_at DESC LIMIT 1",
+            (moment,),
+        )
+        row = await cursor.fetchone()
+        return row[0] if row else 0
+
+    async def command(self, key: UUID) -> KnownCommand | None:
+        """Return what is known of a command by its key."""
+        cursor = await self._connection.execute(
+            "SELECT key, digest, outcome, reply, last_position, recorded_at FROM log.commands WHERE key = %s",
+            (key,),
+            binary=True,
+        )
+        row = await cursor.fetchone()
+        return KnownCommand(*row) if row else None
+
+    async def _fetch(self, where: str, arguments: Sequence[object]) -> list[LoggedEvent]:
+        cursor = await self._connection.execute(
+            f"SELECT notification_id, originator_id, originator_version, topic, state "
+            f"FROM log.stored_events {where}".encode(),
+            arguments,
+            binary=True,
+            prepare=True,
+        )
+        return [LoggedEvent(*row) for row in await cursor.fetchall()]
+
+
+async def notifications(connection: psycopg.AsyncConnection, channel: str) -> AsyncIterator[None]:
+    """Yield whenever something is announced on ``channel``, and once a second at the latest.
+
+    The connection must be in autocommit and used for nothing else. The first item comes at once: one
+    listens before one reads, or an event between the two would wait for the next.
+    """
+    await connection.execute(f"LISTEN {channel}".encode())
+    while True:
+        yield
+        async for _ in connection.notifies(timeout=1.0, stop_after=1):
+            pass

@@ -1,0 +1,363 @@
+"""Carries out commands: load, let the domain decide, append, answer.
+
+Aggregates are kept in a checkout cache. A command takes them out, changes them, and they are put back
+only after their events are committed; after a conflict or a refusal they are forgotten. What is in the
+cache can be older than the log, because other processes write too. That is harmless when the command
+appends, since the log refuses a version that is taken. It is not harmless when the command is refused or
+finds nothing to do: then the decision is made once more on what the log says now.
+"""
+
+import asyncio
+import hashlib
+import random
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+from uuid import UUID, uuid4
+
+import psycopg
+from eventsourcing.persistence import StoredEvent
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from pydantic import BaseModel
+
+from domain.aggregates import Aggregate, Stamp
+from domain.refusals import Fault, NotFound, Refusal, Stale
+from services.commands import Recorded
+from services.log import Conflict, Entry, KnownCommand, Log, LogReader, Outcome, Unavailable, Written
+from services.mapper import EventMapper, decode
+
+A = TypeVar("A", bound=Aggregate)
+
+ATTEMPTS = 20
+"""How often a command is tried again when others keep writing the same aggregate first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asks for a command, and how it is known again."""
+
+    stamp: Stamp
+    key: UUID = field(default_factory=uuid4)
+    """The same key is carried out once; a caller that was cut off sends it again."""
+    keyed: bool = False
+    """Whether the caller chose the key. Refusals are remembered only then."""
+    digest: bytes = b""
+    """SHA-256 of what is asked. The same key with another digest is refused."""
+    expected_version: int | None = None
+    """The version of the first aggregate taken out that the caller has seen (``If-Match``)."""
+    fresh: bool = False
+    """Read the log even for what is cached: for commands that act on the outside world."""
+
+
+class RefusalRecord(BaseModel, frozen=True):
+    """A refusal as it is stored under its key, so that it can be given again word by word."""
+
+    kind: str
+    code: str
+    message: str
+    faults: tuple[Fault, ...] = ()
+    facts: dict[str, object] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a command ended."""
+
+    key: UUID
+    outcome: Outcome
+    reply: bytes
+    """JSON: of the handler's ``Recorded`` when done, of a RefusalRecord when refused."""
+    position: int | None
+    """The position of the last event, None when none was recorded."""
+    repeated: bool = False
+
+
+class KeyReused(Refusal):
+    """The key was used before for another command."""
+
+    kind = "key-reused"
+
+
+class UnitOfWork:
+    """The aggregates that one command takes out. See services.commands.Unit for the public part."""
+
+    def __init__(self, store: "Store", request: Request, *, fresh: bool) -> None:
+        self._store = store
+        self._request = request
+        self._fresh = fresh
+        self._held: dict[UUID, Aggregate] = {}
+        self._owned: set[UUID] = set()
+        self.used_cache = False
+
+    @property
+    def stamp(self) -> Stamp:
+        return self._request.stamp
+
+    async def get(self, kind: type[A], id: UUID) -> A:
+        found = await self.find(kind, id)
+        if found is None:
+            raise NotFound("not-found", f"There is no {_name(kind)} with the id {id}.")
+        return found
+
+    async def find(self, kind: type[A], id: UUID) -> A | None:
+        held = self._held.get(id)
+        if held is None:
+            # Only the first aggregate is waited for: two commands that wait for each other's second
+            # one would wait for ever. Without waiting the worst is a conflict, and another try.
+            if await self._store.reserve(id, wait=not self._owned):
+                self._owned.add(id)
+                held = self._store.take_out(id)
+            if held is None:
+                held = await self._store.load(id)
+            elif self._fresh:
+                held = await self._store.catch_up(held)
+            else:
+                self.used_cache = True
+        if held is None:
+            return None
+        if not self._held:
+            self._check_version(held)
+        self._held[id] = held
+        if not isinstance(held, kind):
+            raise NotFound("not-found", f"There is no {_name(kind)} with the id {id}.")
+        return held
+
+    async def look(self, kind: type[A], id: UUID) -> A:
+        seen = None if self._fresh else self._store.seen(id)
+        if seen is not None:
+            self.used_cache = True
+        else:
+            seen = await self._store.load(id)
+            if seen is not None:
+                self._store.remember(seen)
+        if not isinstance(seen, kind):
+            raise NotFound("not-found", f"There is no {_name(kind)} with the id {id}.")
+        return seen
+
+    def add(self, aggregate: Aggregate) -> None:
+        self._held[aggregate.id] = aggregate
+
+    def collect(self) -> list[StoredEvent]:
+        """Return the events of all aggregates, encoded, in the order of their taking out."""
+        encode = self._store.mapper.to_stored_event
+        return [encode(event) for aggregate in self._held.values() for event in aggregate.pending_events]
+
+    def put_back(self) -> None:
+        """After the commit: what was changed is now what the log says."""
+        for id, aggregate in self._held.items():
+            aggregate.pending_events.clear()
+            if id in self._owned:
+                self._store.put_back(aggregate)
+        self._release()
+
+    def drop(self) -> None:
+        """After a conflict or a refusal: forget what was taken out, for it may be changed halfway."""
+        self._release()
+
+    def _release(self) -> None:
+        for id in self._owned:
+            self._store.release(id)
+        self._owned.clear()
+
+    def _check_version(self, aggregate: Aggregate) -> None:
+        expected = self._request.expected_version
+        if expected is not None and aggregate.version != expected:
+            raise Stale(
+                "stale",
+                f"This was changed in the meantime: it is at version {aggregate.version}, and the change "
+                f"is based on version {expected}. Nothing was stored. Read it again, then decide again.",
+                version=aggregate.version,
+            )
+
+
+class Store:
+    """Carries out commands against the log, for one process."""
+
+    def __init__(self, log: Log, pool: AsyncConnectionPool, *, cache_size: int = 10_000) -> None:
+        self.mapper = EventMapper()
+        self._log = log
+        self._pool = pool
+        self._cache: OrderedDict[UUID, Aggregate] = OrderedDict()
+        self._seen: OrderedDict[UUID, Aggregate] = OrderedDict()
+        self._cache_size = cache_size
+        self._out: dict[UUID, asyncio.Event] = {}
+
+    async def execute(
+        self, request: Request, decide: Callable[[UnitOfWork], Awaitable[Recorded]]
+    ) -> Answer:
+        """Let ``decide`` act on a unit of work, and record what it decided, once and under one key.
+
+        Raises KeyReused when the key belongs to another command, and Unavailable when the log is out of
+        reach. A refusal of the domain is not raised but answered, the same each time it is asked for.
+        """
+        fresh = request.fresh
+        for attempt in range(ATTEMPTS):
+            unit = UnitOfWork(self, request, fresh=fresh)
+            try:
+                answer = await self._try(unit, request, decide)
+            except Conflict:
+                unit.drop()
+                fresh = True
+                await asyncio.sleep(random.uniform(0, 0.002 * attempt))
+                continue
+            except BaseException:
+                unit.drop()
+                raise
+            if answer is not None:
+                return answer
+            fresh = True
+        raise Unavailable(f"Others kept changing the same record; {ATTEMPTS} tries did not get through.")
+
+    async def _try(
+        self, unit: UnitOfWork, request: Request, decide: Callable[[UnitOfWork], Awaitable[Recorded]]
+    ) -> Answer | None:
+        """Return the answer, or None when the decision must be made again on what the log says now."""
+        try:
+            recorded = await decide(unit)
+        except Refusal as refusal:
+            unit.drop()
+            return None if unit.used_cache else await self._refuse(request, refusal)
+        events = unit.collect()
+        if not events and unit.used_cache:
+            unit.drop()
+            return None
+        reply = recorded.__pydantic_serializer__.to_json(recorded)
+        entry = Entry(request.key, request.digest, request.stamp.by, "done", reply, events)
+        written = await self._log.append(entry)
+        if written.repeated:
+            unit.drop()
+            return await self._repeated(request, written)
+        unit.put_back()
+        return Answer(request.key, "done", reply, written.last_position)
+
+    async def _refuse(self, request: Request, refusal: Refusal) -> Answer:
+        record = RefusalRecord(
+            kind=refusal.kind,
+            code=refusal.code,
+            message=refusal.message,
+            faults=refusal.faults,
+            facts=refusal.facts,
+        )
+        reply = record.model_dump_json().encode()
+        if request.keyed:
+            # The key may be one whose first reply was lost: then what it recorded is the answer.
+            entry = Entry(request.key, request.digest, request.stamp.by, "refused", reply, ())
+            written = await self._log.append(entry)
+            if written.repeated:
+                return await self._repeated(request, written)
+        return Answer(request.key, "refused", reply, None)
+
+    async def _repeated(self, request: Request, written: Written) -> Answer:
+        known = await self.command(request.key)
+        assert known is not None, "a repeated key is in the log"
+        if known.digest != request.digest:
+            raise KeyReused(
+                "key-reused",
+                f"The key {request.key} was used before for another command. Nothing was stored. "
+                "Use a new key for a new command.",
+            )
+        return Answer(known.key, known.outcome, known.reply, known.last_position, repeated=True)
+
+    async def command(self, key: UUID) -> KnownCommand | None:
+        """Return how the command with this key ended, or None when it never reached the log."""
+        async with self._connection() as connection:
+            return await LogReader(connection).command(key)
+
+    async def read(self, kind: type[A], id: UUID) -> A:
+        """Return an aggregate as the log has it now, for looking at. Raises NotFound."""
+        aggregate = await self.load(id)
+        if not isinstance(aggregate, kind):
+            raise NotFound("not-found", f"There is no {_name(kind)} with the id {id}.")
+        return aggregate
+
+    # The rest is for units of work.
+
+    async def load(self, id: UUID) -> Aggregate | None:
+        """Replay a record from the log."""
+        async with self._connection() as connection:
+            events = await LogReader(connection).stream(id)
+        return replay(None, [(event.topic, event.state) for event in events])
+
+    async def catch_up(self, aggregate: Aggregate) -> Aggregate | None:
+        """Apply what others have recorded since the aggregate was cached."""
+        async with self._connection() as connection:
+            events = await LogReader(connection).stream(aggregate.id, aggregate.version)
+        return replay(aggregate, [(event.topic, event.state) for event in events])
+
+    async def reserve(self, id: UUID, *, wait: bool) -> bool:
+        """Reserve an id for one unit of work of this process; False when another has it and ``wait`` is off."""
+        while id in self._out:
+            if not wait:
+                return False
+            await self._out[id].wait()
+        self._out[id] = asyncio.Event()
+        return True
+
+    def take_out(self, id: UUID) -> Aggregate | None:
+        """Take an aggregate out of the cache; None when it is not there and must be loaded."""
+        return self._cache.pop(id, None)
+
+    def put_back(self, aggregate: Aggregate) -> None:
+        """Cache an aggregate that stands as the log has it."""
+        _keep(self._cache, aggregate, self._cache_size)
+
+    def seen(self, id: UUID) -> Aggregate | None:
+        """Return an aggregate for looking at, as it was some time ago."""
+        return self._seen.get(id)
+
+    def remember(self, aggregate: Aggregate) -> None:
+        """Keep an aggregate for looking at; never one that commands change."""
+        _keep(self._seen, aggregate, self._cache_size)
+
+    def release(self, id: UUID) -> None:
+        """Let the next unit of work have the id."""
+        self._out.pop(id).set()
+
+    def _connection(self) -> "_Connection":
+        return _Connection(self._pool)
+
+
+class _Connection:
+    """A pooled connection whose absence is an Unavailable."""
+
+    def __init__(self, pool: AsyncConnectionPool) -> None:
+        self._context = pool.connection(timeout=5)
+
+    async def __aenter__(self) -> psycopg.AsyncConnection:
+        try:
+            return await self._context.__aenter__()
+        except PoolTimeout as error:
+            raise Unavailable("The database cannot be reached. Nothing was recorded.") from error
+
+    async def __aexit__(self, *details: object) -> None:
+        await self._context.__aexit__(*details)  # type: ignore[arg-type]  # passed on as they came
+        if isinstance(details[1], psycopg.OperationalError | psycopg.InterfaceError):
+            raise Unavailable("The connection to the database broke. Nothing was recorded.") from details[1]
+
+
+def _keep(cache: OrderedDict[UUID, Aggregate], aggregate: Aggregate, size: int) -> None:
+    cache[aggregate.id] = aggregate
+    if len(cache) > size:
+        cache.popitem(last=False)
+
+
+def replay(aggregate: Aggregate | None, events: Sequence[tuple[str, bytes]]) -> Aggregate | None:
+    """Apply stored events to an aggregate, or to nothing when they are its first."""
+    for topic, state in events:
+        aggregate = decode(topic, state).mutate(aggregate)
+    return aggregate
+
+
+def digest(*parts: bytes) -> bytes:
+    """Return the digest by which a repeated request is known from another one under the same key."""
+    summary = hashlib.sha256()
+    for part in parts:
+        summary.update(len(part).to_bytes(8, "big"))
+        summary.update(part)
+    return summary.digest()
+
+
+def _name(kind: type[Aggregate]) -> str:
+    words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in kind.__name__)
+    return words.strip()

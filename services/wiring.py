@@ -1,0 +1,99 @@
+"""Puts the services of one process together. Every process is wired here, and nowhere else."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from psycopg_pool import AsyncConnectionPool
+
+from services.chemicals import Chemicals, ListChemical
+from services.commands import Command, Handler
+from services.directory import Directory
+from services.documents import Documents
+from services.letters import Letters, SendLetter, SuppressLetter
+from services.log import Log
+from services.mail import Mailer, SmtpMailer
+from services.parties import EndContact, NameContact, Parties, RegisterParty
+from services.programme import Programme, RegisterDeliveryPartner
+from services.questionnaires import Questionnaires, TakeIn
+from services.rounds import (
+    EscalateInvitation,
+    ExtendInvitation,
+    ExtendRound,
+    IssueRound,
+    LapseInvitation,
+    OpenRound,
+    Rounds,
+    SubmitResponse,
+    WithdrawInvitation,
+)
+from services.settings import Settings
+from services.store import Answer, Request, Store, digest
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the doors of one process need to act."""
+
+    settings: Settings
+    pool: AsyncConnectionPool
+    store: Store
+    directory: Directory
+    documents: Documents
+    handlers: dict[type[Command], Handler]
+
+    async def execute(self, command: Command, request: Request) -> Answer:
+        """Carry out a command. See services.store.Store.execute for what it answers and raises."""
+        name, body = type(command).__name__.encode(), command.model_dump_json().encode()
+        identified = replace(request, digest=digest(name, body, request.stamp.by.encode()))
+        handler = self.handlers[type(command)]
+        return await self.store.execute(identified, lambda unit: handler(unit, command))
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, mailer: Mailer | None = None) -> AsyncIterator[Services]:
+    """Connect to the database, start the writer of the log, and give out the services."""
+    pool = AsyncConnectionPool(
+        settings.writer_url,
+        min_size=1,
+        max_size=8,
+        open=False,
+        kwargs={"autocommit": True, "application_name": "mandate services"},
+        check=AsyncConnectionPool.check_connection,
+    )
+    async with pool, Log(settings.writer_url) as log:
+        directory = Directory(pool)
+        yield Services(
+            settings=settings,
+            pool=pool,
+            store=Store(log, pool),
+            directory=directory,
+            documents=Documents(pool),
+            handlers=_handlers(settings, directory, mailer or SmtpMailer(settings)),
+        )
+
+
+def _handlers(settings: Settings, directory: Directory, mailer: Mailer) -> dict[type[Command], Handler]:
+    """Say which handler carries out which command."""
+    parties, questionnaires, rounds = Parties(), Questionnaires(), Rounds()
+    letters, chemicals, programme = Letters(settings, directory, mailer), Chemicals(), Programme()
+    return {
+        RegisterParty: parties.register,
+        NameContact: parties.name_contact,
+        EndContact: parties.end_contact,
+        ListChemical: chemicals.list_chemical,
+        RegisterDeliveryPartner: programme.register,
+        TakeIn: questionnaires.take_in,
+        OpenRound: rounds.open,
+        IssueRound: rounds.issue,
+        ExtendRound: rounds.extend,
+        ExtendInvitation: rounds.extend_invitation,
+        WithdrawInvitation: rounds.withdraw,
+        SubmitResponse: rounds.submit,
+        LapseInvitation: rounds.lapse,
+        EscalateInvitation: rounds.escalate,
+        SendLetter: letters.send,
+        SuppressLetter: letters.suppress,
+    }
+
+
