@@ -45,6 +45,8 @@ class PostgresServer:
     passwords of the four roles, which whoever prepares the database gives to them.
     """
 
+    name = "postgresql"
+
     def __init__(self, folder: Path, *, options: Mapping[str, str] | None = None) -> None:
         self.folder = folder.resolve()
         self.cluster = self.folder / "postgresql"
@@ -103,20 +105,20 @@ class PostgresServer:
         programs = reachable_programs(self.account)
         self._passwords = self._read_passwords()
         self._process = Process(
-            "postgresql",
+            self.name,
             [str(programs / "postgres"), "-D", str(self.cluster), *self._arguments()],
             self.folder,
             environment=_environment(),
             account=self.account,
             stop_signal=signal.SIGINT,  # the fast shutdown: connections end, nothing is lost
+            check=self._is_ready,
         )
         await self._process.stop_leftover(patience_seconds=30)
         if not (self.cluster / "PG_VERSION").exists():
             self._make_cluster(programs)
         self._make_socket_folder()
         self._forget_stale_number()
-        self._process.start()
-        await self._process.ready(self._is_ready)
+        await self._process.start()
 
     async def stop(self, patience_seconds: float = 30) -> None:
         """Stop the server: connections are closed, everything is written."""
@@ -220,13 +222,7 @@ class PostgresServer:
             lines = (self.cluster / "postmaster.pid").read_text().splitlines()
         except OSError:
             return False
-        child = self.process.child
-        return (
-            len(lines) > 7
-            and child is not None
-            and lines[0] == str(child.pid)
-            and lines[7].strip() == "ready"
-        )
+        return len(lines) > 7 and lines[0] == str(self.process.pid) and lines[7].strip() == "ready"
 
 
 def programs_folder() -> Path:

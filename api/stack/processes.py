@@ -36,7 +36,14 @@ class Process:
     account: Account | None = None
     """The user to run as, where it is not our own."""
     stop_signal: signal.Signals = signal.SIGTERM
+    check: Callable[[], bool] | None = None
+    """Says whether the process is ready. It is asked again and again, in a thread."""
     child: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the process, once it was started."""
+        return self.child.pid if self.child else None
 
     @property
     def log(self) -> Path:
@@ -53,10 +60,16 @@ class Process:
         """Whether the process is alive."""
         return self.child is not None and self.child.poll() is None
 
-    def start(self) -> None:
+    async def start(self) -> None:
+        """Start the process and wait until it is ready, where there is a way to tell."""
+        self.spawn()
+        if self.check is not None:
+            await self.ready(self.check)
+
+    def spawn(self) -> None:
         """Start the process. It may take a while until it is ready."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        self.record.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.record.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as log:

@@ -13,13 +13,15 @@ from api.stack.processes import Process
 class TemporalServer:
     """A Temporal server on this machine; ``async with TemporalServer(folder)`` starts it and stops it."""
 
+    name = "temporal"
+
     def __init__(
         self, folder: Path, *, port: int | None = None, page_port: int | None = None, pages: bool = True
     ) -> None:
         self.folder = folder.resolve()
         self.port = port or free_port()
         self.page_port = (page_port or free_port()) if pages else None
-        self.process = Process("temporal", self._command(), self.folder)
+        self.process = Process(self.name, self._command(), self.folder, check=self._is_ready)
 
     @property
     def address(self) -> str:
@@ -40,8 +42,7 @@ class TemporalServer:
         """Start the server and wait until it knows its namespace."""
         self.folder.mkdir(parents=True, exist_ok=True)
         await self.process.stop_leftover()
-        self.process.start()
-        await self.process.ready(self._is_ready)
+        await self.process.start()
 
     async def stop(self, patience_seconds: float = 15) -> None:
         """Stop the server; what it knows stays in its file."""
@@ -79,10 +80,9 @@ class TemporalServer:
 
     def _is_ready(self) -> bool:
         asked = ["operator", "namespace", "describe", "--address", self.address, "default"]
+        command = [str(temporal_program()), *asked]
         try:
-            answer = subprocess.run(
-                [temporal_program(), *asked], capture_output=True, timeout=10, check=False
-            )
+            answer = subprocess.run(command, capture_output=True, timeout=10, check=False)
         except subprocess.TimeoutExpired:
             return False
         return answer.returncode == 0

@@ -1,0 +1,240 @@
+"""The command line: one command for each thing that a person or an operator does.
+
+Each command imports what it needs when it runs, so that help is there at once and a worker does not load
+the web server.
+"""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from services.settings import Settings
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+app = typer.Typer(
+    name="mandate",
+    help="Mandate tracks what a treaty body asked for, from the paragraph that asked to the evidence that "
+    "it was done.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 lets the program choose.")]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder that keeps everything. Without it: .mandate/data in the project."),
+]
+
+HERE = "On this machine"
+PROCESSES = "Processes of an installation (settings from the environment)"
+CARE = "Care"
+
+
+@app.command(rich_help_panel=HERE)
+def up(
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Load the demonstration: parties, rounds, answers.")
+    ] = False,
+    data: DataFolder = None,
+    port: Port = 0,
+    letters_port: Port = 0,
+    smtp_port: Port = 0,
+    temporal_port: Port = 0,
+    workflows_port: Port = 0,
+) -> None:
+    """Run all of Mandate on this machine: database, workflows, site and a mail box to look into.
+
+    Everything is kept in one folder; Ctrl-C stops everything in order, and starting again finds it as it
+    was. A second copy runs beside the first with --data and another folder.
+    """
+    from api.stack.local import Ports
+    from api.stack.session import run
+
+    wanted = Ports(port, letters_port, smtp_port, temporal_port, workflows_port)
+    raise typer.Exit(asyncio.run(run(_data_folder(data), wanted, demo=demo)))
+
+
+@app.command(
+    rich_help_panel=HERE, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def test(
+    context: typer.Context,
+    no_skips: Annotated[bool, typer.Option("--no-skips", help="Fail when a test is skipped.")] = False,
+) -> None:
+    """Check style, types and imports, then run the tests on a real PostgreSQL and a real Temporal.
+
+    What follows goes to pytest: [bold]./mandate test tests/domain -k extend[/bold].
+    """
+    from api.checks import run
+
+    raise typer.Exit(run(PROJECT, context.args, no_skips=no_skips))
+
+
+@app.command(rich_help_panel=HERE)
+def bench(
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Measure writing, loading and rebuilding against pgbench, COPY and the eventsourcing library."""
+    from api.bench import main as measure
+
+    measure(json=json)
+
+
+@app.command(rich_help_panel=HERE)
+def sink(
+    smtp_port: Annotated[int, typer.Option(help="Port that takes letters.")] = 1025,
+    port: Annotated[int, typer.Option(help="Port of the pages that show them.")] = 8025,
+    folder: Annotated[Path, typer.Option(help="Folder that keeps them.")] = Path(".mandate/letters-sink"),
+    host: Annotated[str, typer.Option(help="Network address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Take letters instead of a mail server, and show them in the browser. Nothing is delivered."""
+    from api.sink.server import run
+
+    _run(run(folder, smtp_port, port, host))
+
+
+@app.command(rich_help_panel=PROCESSES)
+def prepare() -> None:
+    """Make roles, database and tables where they are missing. Run it once, before the other processes."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    from services import schema
+
+    settings = _settings(*("superuser_url", "owner_url", "writer_url", "projector_url", "reader_url"))
+    urls = (settings.owner_url, settings.writer_url, settings.projector_url, settings.reader_url)
+    named = [conninfo_to_dict(url) for url in urls]
+    passwords = {str(parts["user"]): str(parts.get("password", "")) for parts in named}
+    _run(schema.prepare(settings.superuser_url, passwords, database=str(named[0]["dbname"])))
+    console.print("The database is ready.")
+
+
+@app.command(rich_help_panel=PROCESSES)
+def serve() -> None:
+    """Serve the site and its interface for programs."""
+    import uvicorn
+
+    settings = _settings("writer_url", "reader_url", "secret")
+    uvicorn.run(
+        "api.app:create",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        server_header=False,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+@app.command(rich_help_panel=PROCESSES)
+def work() -> None:
+    """Run the workflows: deadlines, reminders, letters, and what starts them."""
+    from workflows.worker import run
+
+    _run(run(_settings("writer_url", "reader_url", "secret")))
+
+
+@app.command(rich_help_panel=PROCESSES)
+def project() -> None:
+    """Keep the tables at the head of the event log."""
+    from projections.runner import run
+
+    _run(run(_settings("projector_url")))
+
+
+@app.command(rich_help_panel=CARE)
+def seed(
+    demo: Annotated[
+        bool, typer.Option("--demo", help="The demonstration: parties, rounds, answers.")
+    ] = False,
+    data: DataFolder = None,
+) -> None:
+    """Load data through the ordinary commands into the copy that runs on this machine, or as settings say."""
+    from api.demo import load
+
+    if not demo:
+        console.print("Say what to load: [bold]--demo[/bold].")
+        raise typer.Exit(2)
+    _run(load(_settings("writer_url", data=data), console.print))
+
+
+@app.command(rich_help_panel=CARE)
+def rebuild(data: DataFolder = None) -> None:
+    """Build all tables anew from the event log, beside the old ones, and let them take over."""
+    from projections.runner import rebuild as run
+
+    _run(run(_settings("projector_url", data=data)))
+    console.print("The tables are rebuilt.")
+
+
+@app.command(rich_help_panel=CARE)
+def secrets(
+    folder: Annotated[Path, typer.Argument(help="Folder for the files.")] = Path("secrets"),
+    host: Annotated[str, typer.Option(help="Host of PostgreSQL as the processes see it.")] = "postgresql",
+) -> None:
+    """Write fresh passwords and keys for docker compose, one file each. Files that exist are left alone."""
+    from api.secrets import write
+
+    for path in write(folder, host):
+        console.print(f"Wrote {path}")
+
+
+def _data_folder(data: Path | None) -> Path:
+    from api.stack.account import default_data_folder
+
+    return data.resolve() if data else default_data_folder(PROJECT)
+
+
+def _settings(*needed: str, data: Path | None = None) -> "Settings":
+    """Settings from the environment, or from the copy that runs on this machine; all of ``needed`` given."""
+    from services.settings import MissingSettingError, Settings
+
+    settings = Settings()
+    if data or not settings.writer_url:
+        from api.stack.local import local_settings
+
+        settings = local_settings(_data_folder(data)) or settings
+    try:
+        settings.require(*needed)
+    except MissingSettingError as error:
+        console.print(str(error), style="red")
+        console.print("To try Mandate on this machine, run: ./mandate up --demo")
+        raise typer.Exit(2) from None
+    return settings
+
+
+def _run(work: Coroutine[Any, Any, object]) -> None:
+    """Run until it ends, or until the process is asked to stop: then it is cancelled and may tidy up."""
+    import uvloop
+
+    async def main() -> None:
+        task = asyncio.ensure_future(work)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+def main() -> None:
+    """The entry point of the installed program."""
+    app(prog_name="mandate")
+
+
+if __name__ == "__main__":
+    main()
