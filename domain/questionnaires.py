@@ -34,7 +34,8 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 class Questionnaire(Aggregate):
     """A questionnaire under one form id, with all of its versions."""
 
-    _forms: dict[str, Form]
+    forms: dict[str, Form]
+    """The form of each version, by its label, the oldest first."""
 
     class Event(Aggregate.Event):
         """Something that happened to a questionnaire."""
@@ -47,7 +48,7 @@ class Questionnaire(Aggregate):
         xform_sha256: Sha256
 
         def apply(self, questionnaire: "Questionnaire") -> None:
-            questionnaire._forms = {self.form.version: self.form}
+            questionnaire.forms = {self.form.version: self.form}
 
     class VersionTakenIn(Event):
         """A further version was taken in, from a spreadsheet."""
@@ -57,12 +58,12 @@ class Questionnaire(Aggregate):
         xform_sha256: Sha256
 
         def apply(self, questionnaire: "Questionnaire") -> None:
-            questionnaire._forms[self.form.version] = self.form
+            questionnaire.forms[self.form.version] = self.form
 
     @classmethod
     def take_in(cls, form: Form, spreadsheet_sha256: str, xform_sha256: str, stamp: Stamp) -> Self:
         """Take in the first version of a questionnaire."""
-        _rules_can_run(form)
+        must_have_rules_that_run(form)
         taken: Self = cls.begin(
             cls.TakenIn,
             stamp,
@@ -75,9 +76,9 @@ class Questionnaire(Aggregate):
 
     def take_in_version(self, form: Form, spreadsheet_sha256: str, xform_sha256: str, stamp: Stamp) -> None:
         """Take in a further version; the version must be new, for an old one never changes."""
-        _rules_can_run(form)
-        self._is_of_this_questionnaire(form)
-        self._version_is_new(form)
+        must_have_rules_that_run(form)
+        must_be_of_the_same_questionnaire(self, form)
+        must_be_a_new_version(self, form)
         self.record(
             self.VersionTakenIn,
             stamp,
@@ -99,17 +100,17 @@ class Questionnaire(Aggregate):
     @property
     def versions(self) -> tuple[str, ...]:
         """The labels of all versions, the oldest first."""
-        return tuple(self._forms)
+        return tuple(self.forms)
 
     @property
     def latest(self) -> Form:
         """The version that was taken in last."""
-        return self._forms[self.versions[-1]]
+        return self.forms[self.versions[-1]]
 
     def form(self, version: str) -> Form:
         """Return the form of this version."""
         try:
-            return self._forms[version]
+            return self.forms[version]
         except KeyError:
             known = ", ".join(self.versions)
             raise NotFound(
@@ -118,31 +119,33 @@ class Questionnaire(Aggregate):
                 version=version,
             ) from None
 
-    def _is_of_this_questionnaire(self, form: Form) -> None:
-        if form.form_id != self.form_id:
-            raise Invalid(
-                "another-form", f"{form.form_id} is not a version of the questionnaire {self.form_id}."
-            )
 
-    def _version_is_new(self, form: Form) -> None:
-        known = self._forms.get(form.version)
-        if known is None:
-            return
-        if known == form:
-            raise NotAllowed(
-                "already-taken-in",
-                f"Version {form.version} of {form.form_id} was taken in already, with exactly this content.",
-                version=form.version,
-            )
-        raise NotAllowed(
-            "version-differs",
-            f"Version {form.version} of {form.form_id} was taken in already, with other content. "
-            "A version never changes: give the spreadsheet a new version in its settings.",
-            version=form.version,
+def must_be_of_the_same_questionnaire(questionnaire: Questionnaire, form: Form) -> None:
+    if form.form_id != questionnaire.form_id:
+        raise Invalid(
+            "another-form", f"{form.form_id} is not a version of the questionnaire {questionnaire.form_id}."
         )
 
 
-def _rules_can_run(form: Form) -> None:
+def must_be_a_new_version(questionnaire: Questionnaire, form: Form) -> None:
+    known = questionnaire.forms.get(form.version)
+    if known is None:
+        return
+    if known == form:
+        raise NotAllowed(
+            "already-taken-in",
+            f"Version {form.version} of {form.form_id} was taken in already, with exactly this content.",
+            version=form.version,
+        )
+    raise NotAllowed(
+        "version-differs",
+        f"Version {form.version} of {form.form_id} was taken in already, with other content. "
+        "A version never changes: give the spreadsheet a new version in its settings.",
+        version=form.version,
+    )
+
+
+def must_have_rules_that_run(form: Form) -> None:
     faults = examine(form)
     if faults:
         raise Invalid("form-breaks-rules", "The form has faults; nothing was stored.", faults=faults)
