@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 from uuid import UUID, uuid5
 
 from eventsourcing.domain import BaseAggregate, CanInitAggregate, CanMutateAggregate
+from eventsourcing.utils import resolve_topic
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
 NAMESPACE = UUID("6d616e64-6174-5e00-8000-000000000000")
@@ -61,6 +62,15 @@ class Aggregate(BaseAggregate[UUID]):
         """Something that began the aggregate."""
 
         originator_topic: str
+
+        def mutate(self, aggregate: Any) -> Any:
+            """Make the aggregate. The library's way by ``__init__`` is not taken: ``apply`` says all."""
+            assert aggregate is None
+            kind = resolve_topic(self.originator_topic)
+            made: Aggregate = kind.__new__(kind)
+            made.__base_init__(self.originator_id, self.originator_version, self.timestamp)
+            self.apply(made)
+            return made
 
     def record(self, event: type[Event], stamp: Stamp, **facts: Any) -> None:
         """Trigger ``event`` with these ``facts``; pydantic validates them against the event's fields."""

@@ -123,7 +123,13 @@ class Letter(Aggregate):
 
     @classmethod
     def plan(
-        cls, planned: PlannedLetter, about: UUID, party_id: UUID, to: ContactRole, due_at: datetime, stamp: Stamp
+        cls,
+        planned: PlannedLetter,
+        about: UUID,
+        party_id: UUID,
+        to: ContactRole,
+        due_at: datetime,
+        stamp: Stamp,
     ) -> Self:
         """Plan a letter about a record, to whoever holds a role at a party."""
         letter: Self = cls.begin(
@@ -155,9 +161,7 @@ class Letter(Aggregate):
     def bounced(self, contact_id: UUID, message_id: str, reason: str, stamp: Stamp) -> None:
         """Record that the letter did not reach its addressee; a bounce may come long after the sending."""
         if self.state in (LetterState.PLANNED, LetterState.CANCELLED, LetterState.SENT):
-            self.record(
-                self.Bounced, stamp, contact_id=contact_id, message_id=message_id, reason=reason
-            )
+            self.record(self.Bounced, stamp, contact_id=contact_id, message_id=message_id, reason=reason)
 
     def suppress(self, reason: str, stamp: Stamp) -> None:
         """Decide not to send a letter that is due."""

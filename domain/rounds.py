@@ -16,9 +16,9 @@ from annotated_types import Gt
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from domain.aggregates import Aggregate, Moment, Stamp, identify
+from domain.forms import Answers
 from domain.letters import LetterKind, PlannedLetter, plan
 from domain.parties import Category, Party, Region
-from domain.questionnaires import Answers
 from domain.refusals import Fault, Invalid, NotAllowed
 
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -52,7 +52,9 @@ class Due(BaseModel, frozen=True, extra="forbid"):
 class Schedule(BaseModel, frozen=True, extra="forbid"):
     """When letters go out, counted from the due date."""
 
-    reminders: tuple[Distance, ...] = Field(default=(timedelta(14), timedelta(7), timedelta(1)), max_length=12)
+    reminders: tuple[Distance, ...] = Field(
+        default=(timedelta(14), timedelta(7), timedelta(1)), max_length=12
+    )
     """How long before the due date a reminder is sent."""
     escalations: tuple[Distance, ...] = Field(default=(timedelta(7),), max_length=12)
     """How long after the due date a second contact is written to."""
@@ -375,7 +377,8 @@ class Invitation(Aggregate):
     def _must_be_open(self, purpose: str) -> None:
         if self.state is InvitationState.RECEIVED:
             raise NotAllowed(
-                "already-received", f"The party has answered already, so one cannot {purpose}. Nothing was stored."
+                "already-received",
+                f"The party has answered already, so one cannot {purpose}. Nothing was stored.",
             )
         if self.state is InvitationState.WITHDRAWN:
             raise NotAllowed(

@@ -34,7 +34,8 @@ class Directory:
         async with self._pool.connection() as connection, connection.cursor() as cursor:
             await cursor.executemany(
                 "INSERT INTO directory.people VALUES (%s, %s, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET "
-                "name = excluded.name, email = excluded.email, language = excluded.language, role = excluded.role",
+                "name = excluded.name, email = excluded.email, language = excluded.language, "
+                "role = excluded.role",
                 [(person.id, person.name, person.email, person.language, person.role) for person in people],
             )
 
@@ -44,7 +45,9 @@ class Directory:
             self._pool.connection() as connection,
             connection.cursor(row_factory=class_row(Person)) as cursor,
         ):
-            await cursor.execute("SELECT id, name, email, language, role FROM directory.people WHERE id = %s", (id,))
+            await cursor.execute(
+                "SELECT id, name, email, language, role FROM directory.people WHERE id = %s", (id,)
+            )
             return await cursor.fetchone()
 
     async def staff(self) -> list[Person]:
@@ -54,14 +57,17 @@ class Directory:
             connection.cursor(row_factory=class_row(Person)) as cursor,
         ):
             await cursor.execute(
-                "SELECT id, name, email, language, role FROM directory.people WHERE role IS NOT NULL ORDER BY name"
+                "SELECT id, name, email, language, role FROM directory.people "
+                "WHERE role IS NOT NULL ORDER BY name"
             )
             return await cursor.fetchall()
 
     async def names(self, ids: list[UUID]) -> dict[UUID, str]:
         """Return the names of those among ``ids`` who are still in the directory."""
         async with self._pool.connection() as connection:
-            cursor = await connection.execute("SELECT id, name FROM directory.people WHERE id = ANY(%s)", (ids,))
+            cursor = await connection.execute(
+                "SELECT id, name FROM directory.people WHERE id = ANY(%s)", (ids,)
+            )
             return dict(await cursor.fetchall())
 
     async def erase(self, id: UUID) -> None:

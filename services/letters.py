@@ -15,7 +15,6 @@ from services.directory import Directory, Person
 from services.mail import Mailer, Undeliverable
 from services.settings import Settings
 
-
 REMEMBERED = 1_000
 """How many letters that the mail server accepted are remembered, for the case that recording them fails."""
 

@@ -136,7 +136,9 @@ class Log:
         try:
             self._queue.put_nowait(waiting)
         except asyncio.QueueFull:
-            raise Unavailable("More commands are waiting than can be taken in. Nothing was recorded.") from None
+            raise Unavailable(
+                "More commands are waiting than can be taken in. Nothing was recorded."
+            ) from None
         return await waiting.future
 
     async def _write_for_ever(self) -> None:
@@ -149,6 +151,9 @@ class Log:
             except asyncio.CancelledError:
                 _fail(batch, Unavailable("The service is stopping.", in_doubt=True))
                 raise
+            except Exception as error:
+                # A fault of ours fails the commands that met it, and the writer goes on.
+                _fail(batch, error)
 
     async def _record(self, batch: list[_Waiting]) -> None:
         """Record a batch, whatever it takes; every waiting caller gets an answer."""
@@ -210,7 +215,7 @@ class Log:
             "SELECT key, last_position FROM log.commands WHERE key = ANY(%s)",
             ([waiting.entry.key for waiting in batch],),
         )
-        committed = dict(await cursor.fetchall())
+        committed: dict[UUID, int | None] = dict(await cursor.fetchall())
         for waiting in batch:
             if waiting.entry.key in committed:
                 # Ours or an earlier one with the same key: the caller compares digests either way.
@@ -238,7 +243,7 @@ _ARGUMENTS = (
     "%s::uuid[], %s::bigint[], %s::text[], %s::bytea[]"
 )
 _APPEND = f"SELECT log.append({_ARGUMENTS})".encode()
-_APPEND_CHECKED = f"SELECT n, result, last_position FROM log.append_checked({_ARGUMENTS})".encode()
+_APPEND_CHECKED = f"SELECT * FROM log.append_checked({_ARGUMENTS})".encode()  # noqa: S608 - constants
 
 
 def _arguments(entries: Sequence[Entry]) -> list[object]:
@@ -282,6 +287,11 @@ def _unavailable(in_doubt: bool, error: Exception) -> Unavailable:
             in_doubt=True,
         )
     return Unavailable("The database cannot be reached. Nothing was recorded.")
+
+
+_SELECT_EVENTS = (
+    "SELECT notification_id, originator_id, originator_version, topic, state FROM log.stored_events"
+)
 
 
 class LogReader:
@@ -331,8 +341,7 @@ class LogReader:
 
     async def _fetch(self, where: str, arguments: Sequence[object]) -> list[LoggedEvent]:
         cursor = await self._connection.execute(
-            f"SELECT notification_id, originator_id, originator_version, topic, state "
-            f"FROM log.stored_events {where}".encode(),
+            f"{_SELECT_EVENTS} {where}".encode(),
             arguments,
             binary=True,
             prepare=True,

@@ -6,12 +6,13 @@ from uuid import UUID
 
 from pydantic import Field
 
-from domain import rules
+from domain.forms import Answers
 from domain.letters import Letter, LetterKind, PlannedLetter
 from domain.parties import ContactRole, Party
-from domain.questionnaires import Answers, Questionnaire
+from domain.questionnaires import Questionnaire
 from domain.refusals import Invalid
 from domain.rounds import Audience, Due, Invitation, Reason, Round, Schedule, Title
+from domain.rules import check, normalise
 from services.commands import Command, Recorded, Unit
 
 
@@ -66,6 +67,8 @@ class SubmitResponse(Command):
 
     invitation_id: UUID
     answers: Answers
+    language: str | None = None
+    """The language in which faults are named; the form's own when it is not given."""
 
 
 class LapseInvitation(Command):
@@ -137,13 +140,12 @@ class Rounds:
         form = questionnaire.form(invitation.form_version)
         # Whether an answer is wanted at all comes first: nobody should mend what is not taken.
         invitation.must_await_answers()
-        answers = rules.normalise(form, command.answers)
-        faults = rules.check(form, answers, today=unit.stamp.at.date())
+        answers = normalise(form, command.answers)
+        faults = check(form, answers, today=unit.stamp.at.date(), language=command.language)
         if faults:
             raise Invalid(
                 "answers",
-                f"The response was not taken in: {len(faults)} of its answers need to be mended. "
-                "What you wrote is still here.",
+                f"The response was not taken in: {len(faults)} of its answers need to be mended.",
                 faults=faults,
             )
         invitation.receive(answers, unit.stamp)
@@ -177,9 +179,7 @@ def _plan(unit: Unit, invitation: Invitation, letters: Iterable[PlannedLetter]) 
     for planned in sorted(letters, key=lambda letter: letter.at):
         escalation = planned.kind is LetterKind.ESCALATION
         to = ContactRole.DESIGNATED_NATIONAL_AUTHORITY if escalation else ContactRole.OFFICIAL_CONTACT_POINT
-        unit.add(
-            Letter.plan(planned, invitation.id, invitation.party_id, to, invitation.due_at, unit.stamp)
-        )
+        unit.add(Letter.plan(planned, invitation.id, invitation.party_id, to, invitation.due_at, unit.stamp))
 
 
 async def _cancel(unit: Unit, letters: Iterable[PlannedLetter], reason: str) -> None:

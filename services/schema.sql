@@ -60,18 +60,19 @@ DECLARE
     positions bigint[];
 BEGIN
     PERFORM pg_advisory_xact_lock(7072015);
-    FOR n IN 1 .. array_length(keys, 1) LOOP
+    FOR i IN 1 .. array_length(keys, 1) LOOP
+        n := i;
         last_position := NULL;
         -- The key is looked at first: one's own earlier commit would otherwise look like a conflict.
-        IF EXISTS (SELECT FROM log.commands WHERE key = keys[n]) THEN
+        IF EXISTS (SELECT FROM log.commands WHERE key = keys[i]) THEN
             result := 'repeated';
         ELSE
             BEGIN
                 positions := log.append(
-                    keys[n:n], digests[n:n], actors[n:n], outcomes[n:n], replies[n:n],
-                    ARRAY[1], ARRAY[event_lasts[n] - event_firsts[n] + 1],
-                    ids[event_firsts[n]:event_lasts[n]], versions[event_firsts[n]:event_lasts[n]],
-                    topics[event_firsts[n]:event_lasts[n]], states[event_firsts[n]:event_lasts[n]]);
+                    keys[i:i], digests[i:i], actors[i:i], outcomes[i:i], replies[i:i],
+                    ARRAY[1], ARRAY[event_lasts[i] - event_firsts[i] + 1],
+                    ids[event_firsts[i]:event_lasts[i]], versions[event_firsts[i]:event_lasts[i]],
+                    topics[event_firsts[i]:event_lasts[i]], states[event_firsts[i]:event_lasts[i]]);
                 result := 'recorded';
                 last_position := positions[array_upper(positions, 1)];
             EXCEPTION WHEN unique_violation THEN

@@ -183,9 +183,7 @@ class Store:
         self._cache_size = cache_size
         self._out: dict[UUID, asyncio.Event] = {}
 
-    async def execute(
-        self, request: Request, decide: Callable[[UnitOfWork], Awaitable[Recorded]]
-    ) -> Answer:
+    async def execute(self, request: Request, decide: Callable[[UnitOfWork], Awaitable[Recorded]]) -> Answer:
         """Let ``decide`` act on a unit of work, and record what it decided, once and under one key.
 
         Raises KeyReused when the key belongs to another command, and Unavailable when the log is out of
@@ -286,7 +284,7 @@ class Store:
         return replay(aggregate, [(event.topic, event.state) for event in events])
 
     async def reserve(self, id: UUID, *, wait: bool) -> bool:
-        """Reserve an id for one unit of work of this process; False when another has it and ``wait`` is off."""
+        """Reserve an id for one unit of work; False when another has it and ``wait`` is off."""
         while id in self._out:
             if not wait:
                 return False

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from psycopg_pool import AsyncConnectionPool
 
-from services.chemicals import Chemicals, ListChemical
+from services.chemicals import Chemicals, DelistChemical, ListChemical
 from services.commands import Command, Handler
 from services.directory import Directory
 from services.documents import Documents
@@ -78,11 +78,12 @@ def _handlers(settings: Settings, directory: Directory, mailer: Mailer) -> dict[
     parties, questionnaires, rounds = Parties(), Questionnaires(), Rounds()
     letters, chemicals, programme = Letters(settings, directory, mailer), Chemicals(), Programme()
     return {
-        RegisterParty: parties.register,
+        RegisterParty: parties.register_party,
         NameContact: parties.name_contact,
         EndContact: parties.end_contact,
         ListChemical: chemicals.list_chemical,
-        RegisterDeliveryPartner: programme.register,
+        DelistChemical: chemicals.delist_chemical,
+        RegisterDeliveryPartner: programme.register_delivery_partner,
         TakeIn: questionnaires.take_in,
         OpenRound: rounds.open,
         IssueRound: rounds.issue,
@@ -95,5 +96,3 @@ def _handlers(settings: Settings, directory: Directory, mailer: Mailer) -> dict[
         SendLetter: letters.send,
         SuppressLetter: letters.suppress,
     }
-
-

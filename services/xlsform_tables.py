@@ -228,5 +228,11 @@ class Languages:
         labels = self.labels(table, row, "label")
         if self.default not in labels:
             what = f"The label in the default language ({self.default}) is missing."
-            self._faults.note(table.place(row, "label"), what)
+            wanted = [
+                c
+                for c in table.columns
+                if c.name == "label" and c.language in (None, self.default_as_written)
+            ]
+            number = wanted[0].number if wanted else 1
+            self._faults.note(table.sheet.place(number, row.number), what)
         return labels

@@ -1,0 +1,135 @@
+"""Letters: planned, sent, bounced, suppressed or cancelled, each with its reason."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from domain.letters import Letter, LetterState
+from projections.reading import Picture, Record
+from projections.tables import Change, Projection, Table
+
+LETTERS = Table(
+    "letters",
+    {
+        "id": "uuid",
+        "about": "uuid",
+        "party_id": "uuid",
+        "kind": "text",
+        "recipient": "text",
+        "offset_seconds": "bigint",
+        "planned_at": "timestamptz",
+        "due_at": "timestamptz",
+        "state": "text",
+        "ended_at": "timestamptz",
+        "contact_id": "uuid",
+        "message_id": "text",
+        "reason": "text",
+        "version": "bigint",
+    },
+    key=("id",),
+    indexes=(("about",),),
+)
+
+projection = Projection(LETTERS)
+
+
+@projection.on(Letter.Planned)
+def _planned(event: Letter.Planned) -> Iterable[Change]:
+    yield LETTERS.begin(
+        id=event.originator_id,
+        about=event.about,
+        party_id=event.party_id,
+        kind=event.kind,
+        recipient=event.to,
+        offset_seconds=int(event.offset.total_seconds()),
+        planned_at=event.at,
+        due_at=event.due_at,
+        state=LetterState.PLANNED,
+        version=event.originator_version,
+    )
+
+
+@projection.on(Letter.Sent)
+def _sent(event: Letter.Sent) -> Iterable[Change]:
+    yield _ended(
+        event, LetterState.SENT, contact_id=event.contact_id, message_id=event.message_id, reason=None
+    )
+
+
+@projection.on(Letter.Bounced)
+def _bounced(event: Letter.Bounced) -> Iterable[Change]:
+    yield _ended(
+        event,
+        LetterState.BOUNCED,
+        contact_id=event.contact_id,
+        message_id=event.message_id,
+        reason=event.reason,
+    )
+
+
+@projection.on(Letter.Suppressed)
+def _suppressed(event: Letter.Suppressed) -> Iterable[Change]:
+    yield _ended(event, LetterState.SUPPRESSED, reason=event.reason)
+
+
+@projection.on(Letter.Cancelled)
+def _cancelled(event: Letter.Cancelled) -> Iterable[Change]:
+    yield _ended(event, LetterState.CANCELLED, reason=event.reason)
+
+
+def _ended(event: Letter.Event, state: LetterState, **values: Any) -> Change:
+    return LETTERS.change(
+        event.originator_id,
+        state=state,
+        ended_at=event.timestamp,
+        version=event.originator_version,
+        **values,
+    )
+
+
+# Questions.
+
+
+async def letters(
+    picture: Picture,
+    about: UUID | None = None,
+    round_id: UUID | None = None,
+    party_id: UUID | None = None,
+    after: UUID | None = None,
+    limit: int = 500,
+) -> list[Record]:
+    """Return letters about an invitation, of a round or to a party, by id."""
+    return await picture.all(
+        """
+        SELECT l.*, p.name, p.iso3 FROM letters l JOIN parties p ON p.id = l.party_id
+        WHERE (%(about)s::uuid IS NULL OR l.about = %(about)s)
+          AND (%(party_id)s::uuid IS NULL OR l.party_id = %(party_id)s)
+          AND (%(round_id)s::uuid IS NULL
+               OR l.about IN (SELECT i.id FROM invitations i WHERE i.round_id = %(round_id)s))
+          AND (%(after)s::uuid IS NULL OR l.id > %(after)s)
+        ORDER BY l.id LIMIT %(limit)s
+        """,
+        about=about,
+        round_id=round_id,
+        party_id=party_id,
+        after=after,
+        limit=limit,
+    )
+
+
+async def account(picture: Picture, round_id: UUID) -> Record:
+    """Return how many letters of a round were planned in all, and what became of them: it adds up."""
+    row = await picture.one(
+        """
+        SELECT count(*) AS planned,
+               count(*) FILTER (WHERE l.state = 'sent') AS sent,
+               count(*) FILTER (WHERE l.state = 'bounced') AS bounced,
+               count(*) FILTER (WHERE l.state = 'suppressed') AS suppressed,
+               count(*) FILTER (WHERE l.state = 'cancelled') AS cancelled,
+               count(*) FILTER (WHERE l.state = 'planned') AS still_to_come
+        FROM letters l JOIN invitations i ON i.id = l.about WHERE i.round_id = %(round_id)s
+        """,
+        round_id=round_id,
+    )
+    assert row is not None, "a count has one row"
+    return row

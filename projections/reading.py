@@ -1,0 +1,179 @@
+"""Reading the tables: one consistent picture, now or as it was at an earlier position.
+
+A question is written once, against plain table names. The search path of the transaction decides whether
+the names mean the rows that are true now (schema ``now``) or those that were true at a position (schema
+``as_of``). Every row has a column ``position``: the event that made the row what it is.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from services.log import LogReader, Unavailable, notifications
+
+Record = dict[str, Any]
+
+WAIT_SECONDS = 5.0
+"""How long a reader waits for the tables to reach a position."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """All tables as they stand, or stood, at one position of the log."""
+
+    connection: psycopg.AsyncConnection
+    position: int
+    is_past: bool = False
+
+    async def all(self, query: str, **parameters: Any) -> list[Record]:
+        """Return all rows of a query."""
+        async with self.connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(query.encode(), parameters)
+            return await cursor.fetchall()
+
+    async def one(self, query: str, **parameters: Any) -> Record | None:
+        """Return the first row of a query, None when there is none."""
+        rows = await self.all(query, **parameters)
+        return rows[0] if rows else None
+
+
+class Tables:
+    """The tables, for one process that reads them. Use as an asynchronous context manager."""
+
+    def __init__(self, reader_url: str) -> None:
+        self._reader_url = reader_url
+        self._pool = AsyncConnectionPool(
+            reader_url,
+            min_size=1,
+            max_size=8,
+            open=False,
+            kwargs={"application_name": "mandate tables"},
+            configure=_one_picture,
+            check=AsyncConnectionPool.check_connection,
+        )
+        self._position = 0
+        self._moved = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Tables":
+        await self._pool.open()
+        self._task = asyncio.create_task(self._follow(), name="tables position")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def picture(
+        self, at: int | datetime | None = None, after: int | None = None
+    ) -> AsyncIterator[Picture]:
+        """Give one consistent picture of all tables.
+
+        ``at`` is a position or a moment of the past; ``after`` a position that the tables must have
+        reached, which is waited for. Raises Unavailable when they do not reach it in time or when the
+        database is out of reach.
+        """
+        if after is not None:
+            await self.wait_for(after)
+        if isinstance(at, int):
+            await self.wait_for(at)
+        try:
+            async with self._pool.connection(timeout=5) as connection:
+                yield await self._look(connection, at)
+        except PoolTimeout as error:
+            raise Unavailable("The database cannot be reached. Nothing can be shown now.") from error
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise Unavailable("The connection to the database broke.") from error
+
+    async def _look(self, connection: psycopg.AsyncConnection, at: int | datetime | None) -> Picture:
+        if isinstance(at, datetime):
+            at = await LogReader(connection).position_at(at)
+        cursor = await connection.execute(
+            "SELECT set_config('search_path', %s, true), set_config('mandate.position', %s, true), position "
+            "FROM now.position",
+            ("now" if at is None else "as_of", str(at or 0)),
+        )
+        row = await cursor.fetchone()
+        if row is None:
+            raise Unavailable("The tables are being made for the first time.", retry_after_seconds=5)
+        position: int = row[2]
+        if at is None:
+            return Picture(connection, position)
+        if at > position:
+            raise Unavailable(f"The tables stand at position {position} and have not reached {at} yet.")
+        return Picture(connection, at, is_past=True)
+
+    async def wait_for(self, position: int) -> None:
+        """Return once the tables have reached a position. Raises Unavailable when they do not in time."""
+        if self._position >= position:
+            return
+        async with self._moved:
+            try:
+                async with asyncio.timeout(WAIT_SECONDS):
+                    await self._moved.wait_for(lambda: self._position >= position)
+            except TimeoutError:
+                raise Unavailable(
+                    f"The tables stand at position {self._position} and have not reached {position} "
+                    f"within {WAIT_SECONDS:.0f} seconds.",
+                    retry_after_seconds=1,
+                ) from None
+
+    async def changes(self) -> AsyncIterator[int]:
+        """Yield the position of the tables whenever it has moved."""
+        seen = self._position
+        while True:
+            async with self._moved:
+                while self._position == seen:
+                    await self._moved.wait()
+                seen = self._position
+            yield seen
+
+    async def _follow(self) -> None:
+        """Keep the position of the tables at hand; a lost connection is looked for again."""
+        while True:
+            try:
+                connection = await psycopg.AsyncConnection.connect(self._reader_url, autocommit=True)
+                async with connection:
+                    async for _ in notifications(connection, "tables"):
+                        await self._take_position(connection)
+            except (psycopg.Error, OSError):
+                await asyncio.sleep(0.5)
+
+    async def _take_position(self, connection: psycopg.AsyncConnection) -> None:
+        cursor = await connection.execute("SELECT position FROM now.position")
+        row = await cursor.fetchone()
+        if row and row[0] != self._position:
+            async with self._moved:
+                self._position = row[0]
+                self._moved.notify_all()
+
+
+async def _one_picture(connection: psycopg.AsyncConnection) -> None:
+    """Every transaction sees the tables as they were at its first look, whatever is committed meanwhile."""
+    await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+    await connection.set_read_only(True)
+
+
+async def content_hashes(picture: Picture, names: Iterable[str]) -> dict[str, str]:
+    """Return the SHA-256 of what each table holds, whatever order its rows were stored in."""
+    hashes = {}
+    for name in names:
+        row = await picture.one(
+            "SELECT encode(sha256(coalesce(string_agg(line, '' ORDER BY line), '')::bytea), 'hex') AS hash "
+            f"FROM (SELECT md5(t::text) AS line FROM {name} t) AS lines"
+        )
+        assert row is not None, "an aggregate has one row"
+        hashes[name] = row["hash"]
+    return hashes

@@ -1,0 +1,261 @@
+"""Keeps the tables in step with the log.
+
+The runner listens before it reads, takes events in batches, folds what they do to rows in memory, and
+writes rows and position in one transaction: the tables of all projections stand at one position, always.
+It never skips an event. When it cannot apply one, it stops and says which.
+
+Tables are disposable. Each version of the code has a schema of its own; a new one is filled beside the
+old, which goes on serving, and takes over when it has caught up.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg import sql
+
+from projections import registry
+from projections.fold import Batch, Fold, FoldError, Row, copy_text
+from projections.schema import drop_others, make, take_over
+from projections.tables import Projection, Table
+from services.log import LoggedEvent, LogReader, notifications
+from services.mapper import decode
+from services.settings import Settings
+
+log = structlog.get_logger("projections")
+
+BATCH_EVENTS = 1_000
+Report = Callable[[int, int], None]
+"""Told how far the tables have come: position reached, position of the log."""
+
+
+class BrokenProjectionError(Exception):
+    """An event could not be applied. The tables stand before it; nothing was skipped."""
+
+
+@dataclass(slots=True)
+class Runner:
+    """Writes one schema of tables, over one connection that it owns."""
+
+    connection: psycopg.AsyncConnection
+    schema: str
+    projections: Sequence[Projection] = registry.PROJECTIONS
+    batch_events: int = BATCH_EVENTS
+    position: int = 0
+    _fold: Fold = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._fold = Fold(self.projections)
+
+    @property
+    def tables(self) -> list[Table]:
+        return [table for projection in self.projections for table in projection.tables]
+
+    async def prepare(self) -> None:
+        """Make the schema where it is missing, and find out where it stands."""
+        await make(self.connection, self.schema, self.tables)
+        await self._take_turn()
+        await self.connection.commit()
+
+    async def step(self, *, commit: bool = True) -> int:
+        """Apply the next batch and return how many events it held, 0 when there was nothing new."""
+        await self._take_turn()
+        events = await LogReader(self.connection).after(self.position, self.batch_events)
+        if not events:
+            if commit:
+                await self.connection.rollback()
+            return 0
+        batch = self._fold.batch()
+        for logged in events:
+            try:
+                batch.add(decode(logged.topic, logged.state), logged.position)
+            except Exception as error:
+                raise BrokenProjectionError(_where(logged, error)) from error
+        await batch.load(self._load)
+        try:
+            batch.fold()
+        except FoldError as error:
+            raise BrokenProjectionError(_where(events[-1], error)) from error
+        await self._write(batch, events[-1].position)
+        if commit:
+            await self.connection.commit()
+        batch.stored()
+        self.position = events[-1].position
+        return len(events)
+
+    async def _take_turn(self) -> None:
+        """Lock the position for this transaction. Another position than ours means that the tables were
+        replaced by a rebuild: then the rows in memory are let go, and work goes on from there."""
+        cursor = await self.connection.execute(
+            sql.SQL("SELECT position FROM {}.position FOR UPDATE").format(sql.Identifier(self.schema))
+        )
+        row = await cursor.fetchone()
+        assert row is not None, "the position is made with the schema"
+        if row[0] != self.position:
+            self._fold.forget()
+            self.position = row[0]
+
+    async def _write(self, batch: Batch, position: int) -> None:
+        for table in self.tables:
+            await self._close(table, batch.closed(table))
+            await self._insert(table, batch.opened(table))
+        await self.connection.execute(
+            sql.SQL("UPDATE {}.position SET position = %s").format(sql.Identifier(self.schema)), (position,)
+        )
+        await self.connection.execute("SELECT pg_notify('tables', %s)", (str(position),))
+
+    async def _load(self, table: Table, keys: Sequence[tuple[Any, ...]]) -> list[Row]:
+        """Fetch the rows that are true now, for keys that the fold does not know."""
+        columns = sql.SQL(", ").join(sql.SQL("t.") + sql.Identifier(name) for name in table.columns)
+        cursor = await self.connection.execute(
+            sql.SQL("SELECT lower(t.valid), {} FROM {} t JOIN {} ON {} WHERE upper_inf(t.valid)").format(
+                columns, sql.Identifier(self.schema, table.name), _unnest(table), _same_key(table)
+            ),
+            [list(column) for column in zip(*keys, strict=True)],
+        )
+        return [
+            Row(dict(zip(table.columns, row[1:], strict=True)), begun=row[0], stored=True)
+            for row in await cursor.fetchall()
+        ]
+
+    async def _close(self, table: Table, closed: Sequence[tuple[tuple[Any, ...], int]]) -> None:
+        if not closed:
+            return
+        await self.connection.execute(
+            sql.SQL(
+                "UPDATE {} t SET valid = int8range(lower(t.valid), k.ended) FROM {} "
+                "WHERE {} AND upper_inf(t.valid)"
+            ).format(sql.Identifier(self.schema, table.name), _unnest(table, ended=True), _same_key(table)),
+            [
+                *([list(column) for column in zip(*(key for key, _ in closed), strict=True)]),
+                [ended for _, ended in closed],
+            ],
+        )
+
+    async def _insert(self, table: Table, opened: Sequence[Row]) -> None:
+        if not opened:
+            return
+        columns = sql.SQL(", ").join(map(sql.Identifier, (*table.columns, "valid")))
+        statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+            sql.Identifier(self.schema, table.name), columns
+        )
+        async with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
+            await copy.write(copy_text(table, opened))
+
+    async def catch_up(self, report: Report | None = None) -> None:
+        """Apply all that is in the log, reporting as it goes."""
+        while True:
+            head = await LogReader(self.connection).position()
+            if self.position >= head:
+                await self.connection.rollback()
+                return
+            while self.position < head:
+                await self.step()
+                if report:
+                    report(self.position, head)
+
+
+def _unnest(table: Table, *, ended: bool = False) -> sql.Composed:
+    casts: list[sql.Composable] = [
+        sql.SQL("%s::{}[]").format(sql.SQL(table.columns[name])) for name in table.key
+    ]
+    names = [sql.Identifier(name) for name in table.key]
+    if ended:
+        casts.append(sql.SQL("%s::bigint[]"))
+        names.append(sql.Identifier("ended"))
+    return sql.SQL("unnest({}) AS k({})").format(sql.SQL(", ").join(casts), sql.SQL(", ").join(names))
+
+
+def _same_key(table: Table) -> sql.Composed:
+    return sql.SQL(" AND ").join(sql.SQL("t.{0} = k.{0}").format(sql.Identifier(name)) for name in table.key)
+
+
+def schema_name() -> str:
+    """Return the name of the schema that this version of the code fills."""
+    return f"tables_{registry.code_version()}"
+
+
+async def open_runner(settings: Settings, schema: str | None = None) -> Runner:
+    """Connect and prepare a runner; only one at a time writes a schema, others wait here for their turn."""
+    connection = await psycopg.AsyncConnection.connect(
+        settings.projector_url, application_name="mandate projections"
+    )
+    # What the tables lose in a crash is in the log, rows and position alike: no need to wait for the disk.
+    await connection.execute("SET synchronous_commit = off")
+    runner = Runner(connection, schema or schema_name())
+    await connection.execute("SELECT pg_advisory_lock(hashtext(%s))", (runner.schema,))
+    await connection.commit()
+    await runner.prepare()
+    return runner
+
+
+async def run(settings: Settings) -> None:
+    """Follow the log for ever. A lost connection is looked for again; a broken projection is raised."""
+    while True:
+        try:
+            await _follow(settings)
+        except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
+            log.warning("the database is out of reach; trying again", error=str(error))
+            await asyncio.sleep(0.5)
+
+
+async def _follow(settings: Settings) -> None:
+    listener = await psycopg.AsyncConnection.connect(settings.projector_url, autocommit=True)
+    async with listener:
+        runner = await open_runner(settings)
+        async with runner.connection:
+            await runner.catch_up(_log_progress)
+            await take_over(runner.connection, runner.schema, runner.tables)
+            await drop_others(runner.connection, runner.schema)
+            log.info("the tables have caught up", schema=runner.schema, position=runner.position)
+            async for _ in notifications(listener, "log"):
+                while await runner.step():
+                    pass
+
+
+def _log_progress(position: int, head: int) -> None:
+    if position == head or position % (20 * BATCH_EVENTS) < BATCH_EVENTS:
+        log.info("catching up", position=position, head=head)
+
+
+async def rebuild(settings: Settings, report: Report | None = None) -> int:
+    """Build the tables anew beside those that serve, and let the new ones take over.
+
+    Returns the position that they reached. The running projector finds its tables replaced and goes on
+    with the new ones. Interrupted, it leaves the old tables serving; the next start begins again.
+    """
+    schema = schema_name()
+    fresh = f"{schema}_anew"
+    async with await psycopg.AsyncConnection.connect(settings.projector_url, autocommit=True) as connection:
+        await connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(fresh)))
+    runner = await open_runner(settings, fresh)
+    async with runner.connection:
+        await runner.catch_up(report)
+        # From here to the commit nobody moves either set of tables; a runner that is at work waits.
+        old = sql.Identifier(schema)
+        if await _exists(runner.connection, schema):
+            await runner.connection.execute(sql.SQL("LOCK TABLE {}.position").format(old))
+        while await runner.step(commit=False):
+            pass
+        await runner.connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(old))
+        await runner.connection.execute(
+            sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(sql.Identifier(fresh), old)
+        )
+        await take_over(runner.connection, schema, runner.tables)
+        await runner.connection.commit()
+    return runner.position
+
+
+async def _exists(connection: psycopg.AsyncConnection, schema: str) -> bool:
+    cursor = await connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", (schema,))
+    return await cursor.fetchone() is not None
+
+
+def _where(logged: LoggedEvent, error: Exception) -> str:
+    return (
+        f"The tables cannot take in the events up to position {logged.position} ({logged.topic}): {error}. "
+        "They stand before them; nothing was skipped."
+    )
