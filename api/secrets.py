@@ -10,6 +10,7 @@ from api.stack.postgres import DATABASE, ROLES
 def write(folder: Path, host: str) -> list[Path]:
     """Write what is missing in ``folder``: nothing that exists is changed, since it may be in use."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _keep(folder / ".gitignore", "*\n")
     superuser = _keep(folder / "postgres_password", secrets.token_urlsafe(24))
     password = superuser.read_text()
     written = [

@@ -16,6 +16,8 @@ async def run(folder: Path, smtp_port: int, port: int, host: str = HOST) -> None
     letters = Letters(folder)
     loop = asyncio.get_running_loop()
     mail = await loop.create_server(lambda: mail_server(letters), host, smtp_port)
-    pages = uvicorn.Server(uvicorn.Config(create(letters), host=host, port=port, log_level="warning"))
+    pages = uvicorn.Server(
+        uvicorn.Config(create(letters), host=host, port=port, log_level="warning", lifespan="off")
+    )
     async with mail:
         await pages.serve()

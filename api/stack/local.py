@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import secrets
+import signal
 import sys
 import urllib.request
 from collections.abc import Callable
@@ -78,11 +79,15 @@ class LocalStack:
         await self._site_answers()
 
     async def stop(self) -> None:
-        """Stop everything in order: our processes, the mail sink, Temporal, PostgreSQL."""
+        """Stop everything in order: our processes, the mail sink, Temporal, PostgreSQL.
+
+        Leftovers of an earlier run go as well, for an end that was asked for while they were being stopped.
+        """
         sink = [self.programs["sink"]] if self.programs else []
         ours = [program for name, program in self.programs.items() if name != "sink"]
         temporal = [self.temporal] if hasattr(self, "temporal") else []
         await self.supervisor.stop([ours, sink, temporal, [self.postgres]])
+        await self._stop_leftovers()
 
     def kill(self) -> None:
         """End everything at once. Nothing that was accepted is lost; the next start takes a little longer."""
@@ -105,11 +110,11 @@ class LocalStack:
 
     async def _stop_leftovers(self) -> None:
         """Stop what a killed copy left running, in the same order as an ordinary stop."""
-        for name in reversed(PROGRAMS):
-            if await Process(name, [], self.folder).stop_leftover():
+        signals = dict.fromkeys((*reversed(PROGRAMS), TemporalServer.name), signal.SIGTERM)
+        signals[PostgresServer.name] = PostgresServer.stop_signal
+        for name, stop_signal in signals.items():
+            if await Process(name, [], self.folder, stop_signal=stop_signal).stop_leftover(30):
                 self._report(f"Stopped {name}, which an earlier run had left behind.")
-        if await Process(TemporalServer.name, [], self.folder).stop_leftover():
-            self._report("Stopped Temporal, which an earlier run had left behind.")
 
     def _remembered_ports(self) -> Ports:
         with contextlib.suppress(OSError, ValueError, TypeError):

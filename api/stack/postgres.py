@@ -46,6 +46,8 @@ class PostgresServer:
     """
 
     name = "postgresql"
+    stop_signal = signal.SIGINT
+    """The fast shutdown: connections are ended, and nothing is lost."""
 
     def __init__(self, folder: Path, *, options: Mapping[str, str] | None = None) -> None:
         self.folder = folder.resolve()
@@ -110,7 +112,7 @@ class PostgresServer:
             self.folder,
             environment=_environment(),
             account=self.account,
-            stop_signal=signal.SIGINT,  # the fast shutdown: connections end, nothing is lost
+            stop_signal=self.stop_signal,
             check=self._is_ready,
         )
         await self._process.stop_leftover(patience_seconds=30)

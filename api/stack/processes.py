@@ -134,10 +134,9 @@ class Process:
             return False
         with contextlib.suppress(psutil.NoSuchProcess):
             leftover.send_signal(self.stop_signal)
-            with contextlib.suppress(psutil.TimeoutExpired):
-                await asyncio.to_thread(leftover.wait, patience_seconds)
-            leftover.kill()
-            await asyncio.to_thread(leftover.wait, 5)
+            if not await asyncio.to_thread(_gone, leftover, patience_seconds):
+                leftover.kill()
+                await asyncio.to_thread(_gone, leftover, 5)
         self.record.unlink(missing_ok=True)
         return True
 
@@ -168,6 +167,16 @@ def _alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def _gone(process: psutil.Process, patience_seconds: float) -> bool:
+    """Wait for a process that is not our child. One that is dead but not yet buried counts as gone."""
+    until = time.monotonic() + patience_seconds
+    while _alive(process):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def write_safely(path: Path, text: str, mode: int = 0o600) -> None:

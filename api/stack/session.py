@@ -26,6 +26,7 @@ async def run(folder: Path, wanted: Ports, *, demo: bool) -> int:
         console.print(f"[red]Mandate could not be started.[/red] {escape(str(error))}")
     except Exception as error:
         log = folder / "logs" / "up.log"
+        log.parent.mkdir(mode=0o700, exist_ok=True)
         log.write_text(traceback.format_exc())
         reason = escape(f"{type(error).__name__}: {error}")
         console.print(
