@@ -6,7 +6,7 @@ for ever. What it would unpack to is measured and searched before any other prog
 
 import re
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from io import BytesIO
@@ -25,6 +25,8 @@ PARTS_LIMIT = 200
 """Most files inside the spreadsheet."""
 ROW_LIMIT = 3_000
 COLUMN_LIMIT = 100
+FAULT_LIMIT = 100
+"""Most faults that are named at once."""
 GAP_LIMIT = 60
 """Most blank rows between two rows: other readers of XLSForms take a longer gap for the end."""
 
@@ -64,7 +66,7 @@ def read_sheets(content: bytes, wanted: Collection[str]) -> dict[str, Sheet]:
     try:
         book = load_workbook(BytesIO(content), read_only=True, data_only=False, keep_links=False)
         for worksheet in book.worksheets:
-            name = worksheet.title.strip().lower()
+            name = worksheet.title.lower()
             if name in wanted and name not in sheets:
                 rows = worksheet.iter_rows(max_row=ROW_LIMIT + 1, max_col=COLUMN_LIMIT + 1)
                 sheets[name] = _read_sheet(worksheet.title, rows, faults)
@@ -74,9 +76,20 @@ def read_sheets(content: bytes, wanted: Collection[str]) -> dict[str, Sheet]:
         raise _no_spreadsheet(f"It cannot be read as a spreadsheet ({type(error).__name__}).") from error
     if faults:
         raise Invalid(
-            "spreadsheet-has-faults", "The spreadsheet has cells that cannot be read.", faults=tuple(faults)
+            "spreadsheet-has-faults",
+            "The spreadsheet has cells that cannot be read.",
+            faults=the_first(faults),
         )
     return sheets
+
+
+def the_first(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    """Return the faults without repetitions, and no more of them than a person would read."""
+    different = tuple(dict.fromkeys(faults))
+    if len(different) <= FAULT_LIMIT:
+        return different
+    rest = Fault(where="", what=f"There are {len(different) - FAULT_LIMIT} faults more.")
+    return (*different[:FAULT_LIMIT], rest)
 
 
 def _no_spreadsheet(what: str) -> Invalid:
@@ -127,6 +140,8 @@ def _read_sheet(name: str, rows: Iterator[tuple[Any, ...]], faults: list[Fault])
         values = {}
         for column, cell in enumerate(cells, start=1):
             value, fault = _value_of(cell)
+            if value and number == 1 and not isinstance(cell.value, str):
+                fault = "A heading must be text."
             if fault:
                 faults.append(Fault(where=sheet.place(column, number), what=fault))
             elif value:

@@ -24,9 +24,7 @@ OPTION_LIMIT = 500
 
 _KINDS: dict[str, Kind] = {
     "select_one": "select_one",
-    "select one": "select_one",
     "select_multiple": "select_multiple",
-    "select multiple": "select_multiple",
     "text": "text",
     "string": "text",
     "integer": "integer",
@@ -42,10 +40,8 @@ _YES = frozenset({"yes", "true", "true()"})
 _NO = frozenset({"no", "false", "false()", ""})
 
 _TYPES = "begin group, end group, select_one LIST, select_multiple LIST, text, integer, decimal, date, note"
-_TYPE = re.compile(
-    r"(?P<word>select[ _](one|multiple)) (?P<list>\S+)(?P<rest> .+)?|(?P<plain>.+)", re.IGNORECASE
-)
-_GROUP = re.compile(r"(?P<edge>begin|end)[ _]group", re.IGNORECASE)
+_TYPE = re.compile(r"(?P<word>select_(one|multiple)) (?P<list>\S+)(?P<rest> .+)?|(?P<plain>.+)")
+_GROUP = re.compile(r"(?P<edge>begin|end)[ _]group")
 _OPTION = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _FORM_ID = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
@@ -166,7 +162,7 @@ class Reader:
                 if question is not None:
                     (open_groups or sections)[-1].questions.append(question)
                 loose = not open_groups
-            elif edge["edge"].lower() == "begin":
+            elif edge["edge"] == "begin":
                 loose = False
                 if open_groups:
                     self.faults.note(table.place(row, "type"), "A group in a group is not supported yet.")
@@ -233,7 +229,7 @@ class Reader:
     ) -> tuple[Kind | None, tuple[Option, ...]]:
         written, where = " ".join(table.cell(row, "type").split()), table.place(row, "type")
         found = _TYPE.fullmatch(written)
-        word = ((found["word"] or found["plain"]) if found else written).lower()
+        word = (found["word"] or found["plain"]) if found else written
         kind = _KINDS.get(word)
         if kind is None or kind.startswith("select") != bool(found and found["list"]):
             self.faults.note(where, f"The type “{written}” is not supported. Supported are: {_TYPES}.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from domain.forms import Labels
 from domain.refusals import Fault, Invalid
-from services.spreadsheets import Row, Sheet
+from services.spreadsheets import Row, Sheet, the_first
 
 LABEL_LIMIT = 5_000
 """Longest text of a question or an option, in characters."""
@@ -67,10 +67,10 @@ class Faults:
     def stop(self) -> None:
         """Refuse the spreadsheet if there is any fault."""
         if self.found:
-            faults = tuple(dict.fromkeys(self.found))
-            number = "one fault" if len(faults) == 1 else f"{len(faults)} faults"
+            count = len(set(self.found))
+            number = "one fault" if count == 1 else f"{count} faults"
             message = f"The form was not taken in, because of {number}; nothing was stored."
-            raise Invalid("not-an-xlsform", message, faults=faults)
+            raise Invalid("not-an-xlsform", message, faults=the_first(self.found))
 
 
 @dataclass(frozen=True)
