@@ -174,7 +174,9 @@ def rebuild(data: DataFolder = None) -> None:
     """Build all tables anew from the event log, beside the old ones, and let them take over."""
     from projections.runner import rebuild as run
 
-    _run(run(_settings("projector_url", data=data)))
+    settings = _settings("projector_url", data=data)
+    with console.status("Reading the log.") as status:
+        _run(run(settings, lambda position, head: status.update(f"Position {position:,} of {head:,}.")))
     console.print("The tables are rebuilt.")
 
 

@@ -205,18 +205,28 @@ class PostgresServer:
         if self.account:
             self.account.own(folder)
         folder.chmod(0o700)
+        for left in folder.iterdir():  # by a server that was killed; its lock would stop the next one
+            left.unlink()
 
     def _forget_stale_number(self) -> None:
-        """Remove the note of a server that is gone when another program has its number by now.
+        """Remove the note of a server that is gone, when its number is not free.
 
-        PostgreSQL sees a live process of that number and refuses to start. It happens in containers, where
-        numbers are few. A number that nobody has is left to PostgreSQL, which looks for survivors itself.
+        PostgreSQL sees that the number is taken and refuses to start. It happens in containers: numbers are
+        few there, so another program may have it; and nobody may bury the dead, who keep theirs.
+
+        1. A number that is free is left to PostgreSQL, which looks for survivors of the server itself.
+        2. A number of our own living server does not occur: leftovers were stopped before.
+        3. With the note PostgreSQL would lose sight of survivors, so they are ended first. What they had not
+           committed is lost, as it was with the server.
         """
         note = self.cluster / "postmaster.pid"
-        with contextlib.suppress(OSError, ValueError, IndexError, psutil.Error):
-            process = psutil.Process(int(note.read_text().splitlines()[0]))
-            if process.name() != "postgres" or Path(process.cwd()) != self.cluster:
-                note.unlink()
+        with contextlib.suppress(OSError, ValueError, IndexError, psutil.NoSuchProcess):
+            psutil.Process(int(note.read_text().splitlines()[0]))
+            for survivor in psutil.process_iter():
+                with contextlib.suppress(psutil.Error, OSError):
+                    if survivor.name() == "postgres" and Path(survivor.cwd()) == self.cluster:
+                        survivor.kill()
+            note.unlink()
 
     def _is_ready(self) -> bool:
         """Whether the server says that it takes connections, in the file where pg_ctl looks as well."""

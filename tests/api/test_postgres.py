@@ -1,6 +1,7 @@
 """PostgreSQL of the local stack: it starts anywhere, asks for passwords, and survives being killed."""
 
 import os
+import signal
 import stat
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -90,6 +91,13 @@ async def test_a_number_that_another_program_has_by_now_does_not_stop_it(server:
     note.write_text("\n".join([str(os.getppid()), *lines[1:]]))
     await server.start()
     assert await value(server.url(), "SELECT 1") == 1
+
+
+async def test_a_dead_server_that_nobody_buried_does_not_stop_it(server: PostgresServer) -> None:
+    assert server.process.pid is not None
+    os.kill(server.process.pid, signal.SIGKILL)
+    async with PostgresServer(server.folder) as heir:
+        assert await value(heir.url(), "SELECT 1") == 1
 
 
 async def test_a_half_made_cluster_is_made_anew(folder: Path) -> None:
