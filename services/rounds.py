@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from domain.forms import Answers
 from domain.letters import Letter, LetterKind, PlannedLetter
 from domain.parties import ContactRole, Party
 from domain.questionnaires import Questionnaire
@@ -66,7 +65,8 @@ class SubmitResponse(Command):
     """Hand in a party's answers."""
 
     invitation_id: UUID
-    answers: Answers
+    answers: dict[str, JsonValue]
+    """As they were typed; the form's rules say, question by question, what is wrong with them."""
     language: str | None = None
     """The language in which faults are named; the form's own when it is not given."""
 

@@ -1,0 +1,1 @@
+"""What happens over time: Temporal workflows keep every "by when", "until" and "again"."""
