@@ -161,11 +161,11 @@ def seed(
     data: DataFolder = None,
 ) -> None:
     """Load data through the ordinary commands into the copy that runs on this machine, or as settings say."""
-    from api.demo import load
-
     if not demo:
         console.print("Say what to load: [bold]--demo[/bold].")
         raise typer.Exit(2)
+    from api.demo import load
+
     _run(load(_settings("writer_url", data=data), console.print))
 
 
