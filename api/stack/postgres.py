@@ -126,6 +126,8 @@ class PostgresServer:
         """Stop the server: connections are closed, everything is written."""
         if self._process is not None:
             await self._process.stop(patience_seconds)
+            if not self.socket_folder.is_relative_to(self.folder):
+                shutil.rmtree(self.socket_folder, ignore_errors=True)
 
     def kill(self) -> None:
         """Kill the server and all its processes at once, as a crash would."""

@@ -74,6 +74,7 @@ async def test_a_path_too_long_for_a_socket_is_no_obstacle(folder: Path) -> None
     async with PostgresServer(deep) as server:
         assert await value(server.url(), "SELECT 1") == 1
         assert server.socket_folder.parent == Path("/tmp")
+    assert not server.socket_folder.exists()
 
 
 async def test_a_new_start_takes_over_from_a_server_whose_parent_was_killed(server: PostgresServer) -> None:
