@@ -71,7 +71,7 @@ async def _write(client: Client, id: str, name: str) -> None:
     history = await client.get_workflow_handle(id).fetch_history()
     FOLDER.mkdir(exist_ok=True)
     # Which machine recorded it is nobody's business.
-    text = re.sub(r'"identity": "[^"]*"', '"identity": "recorder"', history.to_json())
+    text = re.sub(r"\d+@[\w.-]+", "recorder", history.to_json())
     (FOLDER / f"{name}.json").write_text(text)
 
 
