@@ -76,6 +76,15 @@ def test_an_old_python_is_passed_over_for_a_newer_one(copy: Copy) -> None:
     assert f"--python {copy.programs}/python3.12" in copy.run("up").stderr
 
 
+def test_an_environment_that_somebody_made_is_kept_with_all_that_is_in_it(copy: Copy) -> None:
+    copy.environment("of another name")
+    copy.program("python3", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    copy.program("uv", '#!/bin/sh\nprintf "%s " "$@" >&2\n')
+    said = copy.run("up").stderr
+    assert f"--python {copy.folder}/.venv/bin/python" in said
+    assert "--inexact" in said
+
+
 def test_a_finished_environment_is_used_at_once(copy: Copy) -> None:
     copy.environment("run")
     done = copy.run("up", "--data", "my data", PYTHONPATH="/somewhere/else")
