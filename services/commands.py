@@ -5,6 +5,7 @@ what was recorded; it has no branches of its own. The same handlers serve every 
 line and the steps of workflows.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, Protocol, TypeVar
 from uuid import UUID
@@ -12,6 +13,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from domain.aggregates import Aggregate, Stamp
+from domain.refusals import Invalid
 
 A = TypeVar("A", bound=Aggregate)
 
@@ -56,3 +58,17 @@ class Unit(Protocol):
 
 
 Handler = Callable[[Unit, Any], Awaitable[Recorded]]
+
+_NULL_CHARACTER = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""U+0000 as JSON writes it; behind an even number of backslashes, or else the backslash is the text."""
+
+
+def must_be_keepable(body: bytes) -> None:
+    """Refuse a command whose JSON holds the one character that no column of the tables can hold.
+
+    In the log it would stand for ever, and no table could be made from the log any more.
+    """
+    if b"\\u0000" in body and _NULL_CHARACTER.search(body):
+        raise Invalid(
+            "null-character", "A text holds the character U+0000, which cannot be kept: take it out."
+        )

@@ -10,6 +10,7 @@ from uuid import UUID
 from domain.letters import Letter, LetterKind
 from domain.parties import Party
 from domain.rounds import Invitation, Round
+from services.access import Tokens
 from services.commands import Command, Recorded, Unit
 from services.directory import Directory, Person
 from services.mail import Mailer, Undeliverable
@@ -39,6 +40,7 @@ class Letters:
         self._settings = settings
         self._directory = directory
         self._mailer = mailer
+        self._tokens = Tokens(settings.secret)
         self._accepted: OrderedDict[UUID, tuple[UUID, str]] = OrderedDict()
         """Letters that the mail server took, with contact and Message-ID, until the log says so."""
 
@@ -90,7 +92,9 @@ class Letters:
     def _write(
         self, letter: Letter, invitation: Invitation, round: Round, party: Party, contact: Person
     ) -> EmailMessage:
-        link = f"{str(self._settings.public_url).rstrip('/')}/invitations/{invitation.id}/answer"
+        token = self._tokens.link(invitation.id, contact.id)
+        site = str(self._settings.public_url).rstrip("/")
+        link = f"{site}/invitations/{invitation.id}/answer?token={token}"
         subject, opening = _words(letter.kind, round, party, invitation.due_text())
         message = EmailMessage()
         message["From"] = self._settings.smtp_from

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from psycopg_pool import AsyncConnectionPool
 
 from services.chemicals import Chemicals, DelistChemical, ListChemical
-from services.commands import Command, Handler
+from services.commands import Command, Handler, Recorded, Unit, must_be_keepable
 from services.directory import Directory
 from services.documents import Documents
 from services.letters import Letters, SendLetter, SuppressLetter
@@ -43,11 +43,22 @@ class Services:
     handlers: dict[type[Command], Handler]
 
     async def execute(self, command: Command, request: Request) -> Answer:
-        """Carry out a command. See services.store.Store.execute for what it answers and raises."""
+        """Carry out a command. See services.store.Store.execute for what it answers and raises.
+
+        A request that has a digest already keeps it: the door has filled in the command from the tables,
+        and the same request would fill it in differently later.
+        """
         name, body = type(command).__name__.encode(), command.model_dump_json().encode()
-        identified = replace(request, digest=digest(name, body, request.stamp.by.encode()))
+        if not request.digest:
+            request = replace(request, digest=digest(name, body, request.stamp.by.encode()))
         handler = self.handlers[type(command)]
-        return await self.store.execute(identified, lambda unit: handler(unit, command))
+
+        async def decide(unit: Unit) -> Recorded:
+            recorded = await handler(unit, command)
+            must_be_keepable(body)
+            return recorded
+
+        return await self.store.execute(request, decide)
 
 
 @asynccontextmanager
