@@ -103,7 +103,7 @@ class LocalStack:
         site = f"http://127.0.0.1:{self.ports.site}"
         return {
             "The site": site,
-            "Its interface for programs": f"{site}/docs",
+            "Its interface for programs": f"{site}/api/v1/openapi.json",
             "Letters that were sent": f"http://127.0.0.1:{self.ports.letters}",
             "Workflows (Temporal)": f"http://127.0.0.1:{self.ports.workflows}",
         }
