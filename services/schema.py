@@ -35,7 +35,7 @@ async def prepare(superuser_url: str, passwords: Mapping[str, str], database: st
     script = files("services").joinpath("schema.sql").read_text()
     in_database = make_conninfo(superuser_url, dbname=database)
     async with await psycopg.AsyncConnection.connect(in_database) as connection:
-        # Made under the owner's name, so that no role of a running process owns the log.
+        # The script works under the owner's name, so that no role of a running process owns the log.
         await connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(OWNER)))
         await connection.execute(script.replace("DATABASE mandate ", f'DATABASE "{database}" ').encode())
 
@@ -43,7 +43,7 @@ async def prepare(superuser_url: str, passwords: Mapping[str, str], database: st
 async def _make_roles(connection: psycopg.AsyncConnection, passwords: Mapping[str, str]) -> None:
     for role in ROLES:
         found = await connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,))
-        verb = "ALTER" if await found.fetchone() else "CREATE"
+        verb = "CREATE" if await found.fetchone() is None else "ALTER"
         await connection.execute(
             sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
                 sql.SQL(verb), sql.Identifier(role), sql.Literal(passwords[role])
@@ -53,7 +53,7 @@ async def _make_roles(connection: psycopg.AsyncConnection, passwords: Mapping[st
 
 async def _make_database(connection: psycopg.AsyncConnection, database: str) -> None:
     found = await connection.execute("SELECT FROM pg_database WHERE datname = %s", (database,))
-    if not await found.fetchone():
+    if await found.fetchone() is None:
         await connection.execute(
             sql.SQL(
                 "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8' "

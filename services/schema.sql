@@ -1,5 +1,6 @@
 -- The event log and what stands beside it. Run once, by one command, before any process starts.
 -- The table log.stored_events itself is made by the eventsourcing library just before this script.
+SET ROLE mandate_owner;
 
 -- Every command that was carried out or refused, under the key that its caller gave it. The row is
 -- written in the transaction of its events, so a reply that was lost can always be looked up.
@@ -7,7 +8,7 @@ CREATE TABLE IF NOT EXISTS log.commands (
     key            uuid PRIMARY KEY,
     digest         bytea NOT NULL,       -- SHA-256 of what was asked; another body under the same key is refused
     actor          text NOT NULL,
-    recorded_at    timestamptz NOT NULL, -- taken inside the lock, so it grows with the positions
+    recorded_at    timestamptz NOT NULL, -- grows with the positions, also when the clock is set back
     first_position bigint,               -- both empty when the command recorded no event
     last_position  bigint,
     outcome        text NOT NULL CHECK (outcome IN ('done', 'refused')),
@@ -26,8 +27,10 @@ CREATE OR REPLACE FUNCTION log.append(
 ) RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
     positions bigint[];
+    earlier timestamptz;
 BEGIN
     PERFORM pg_advisory_xact_lock(7072015);
+    SELECT max(recorded_at) INTO earlier FROM log.commands;
     WITH inserted AS (
         INSERT INTO log.stored_events (originator_id, originator_version, topic, state)
         SELECT e.id, e.version, e.topic, e.state
@@ -37,7 +40,7 @@ BEGIN
     )
     SELECT array_agg(notification_id ORDER BY notification_id) INTO positions FROM inserted;
     INSERT INTO log.commands
-    SELECT c.key, c.digest, c.actor, clock_timestamp(),
+    SELECT c.key, c.digest, c.actor, greatest(clock_timestamp(), earlier),
            CASE WHEN c.first <= c.last THEN positions[c.first] END,
            CASE WHEN c.first <= c.last THEN positions[c.last] END,
            c.outcome, c.reply
@@ -108,10 +111,6 @@ CREATE TABLE IF NOT EXISTS tracking.followers (
     position bigint NOT NULL
 );
 
--- Tables with a memory are made by the projector, in schemas of its own; readers find them through these two.
-CREATE SCHEMA IF NOT EXISTS now AUTHORIZATION mandate_projector;
-CREATE SCHEMA IF NOT EXISTS as_of AUTHORIZATION mandate_projector;
-
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA log, documents, directory, tracking TO mandate_writer, mandate_projector, mandate_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA log, documents, directory, tracking TO mandate_writer, mandate_projector, mandate_reader;
@@ -119,7 +118,13 @@ GRANT SELECT ON ALL TABLES IN SCHEMA log, documents, directory, tracking TO mand
 GRANT INSERT ON log.stored_events, log.commands, documents.files TO mandate_writer;
 GRANT USAGE ON SEQUENCE log.stored_events_notification_id_seq TO mandate_writer;
 GRANT INSERT, UPDATE, DELETE ON directory.people, tracking.followers TO mandate_writer;
+-- The library's own function for inserting takes no lock, so nobody is given it.
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA log FROM PUBLIC;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA log TO mandate_writer;
+GRANT EXECUTE ON FUNCTION log.append, log.append_checked TO mandate_writer;
+RESET ROLE;
+
+-- Tables with a memory are made by the projector, in schemas of its own; readers find them through these two.
+CREATE SCHEMA IF NOT EXISTS now AUTHORIZATION mandate_projector;
+CREATE SCHEMA IF NOT EXISTS as_of AUTHORIZATION mandate_projector;
 GRANT USAGE ON SCHEMA now, as_of TO mandate_reader, mandate_writer;
 GRANT CREATE ON DATABASE mandate TO mandate_projector;
