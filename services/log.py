@@ -10,7 +10,8 @@ one call of ``log.append`` (services/schema.sql). What can go wrong, and what is
    again, the keys of the batch are looked up: a key that is there was committed, with its events.
 3. Something in the batch cannot be stored at all: the batch is halved until the culprit stands alone.
 
-A command is answered after its commit and not before.
+A command is answered after its commit and not before. Each command has its own patience with a database
+that is away; whoever comes when it has been away for long gets one try, and is told at once.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import psycopg
@@ -27,6 +28,9 @@ from psycopg.errors import UniqueViolation
 
 BATCH_COMMANDS = 512
 """How many commands one transaction holds at the most."""
+BATCH_BYTES = 16_000_000
+"""How many bytes of events a transaction holds before it is closed to further commands: a message that
+passes a gigabyte breaks the connection, and would do so again with each try."""
 
 
 class Unavailable(Exception):
@@ -94,6 +98,8 @@ class LoggedEvent:
 class _Waiting:
     entry: Entry
     future: "asyncio.Future[Written]"
+    until: float
+    """When its patience with a lost database ends, by the clock of the event loop."""
 
 
 @dataclass(slots=True)
@@ -122,7 +128,7 @@ class Log:
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
         while not self._queue.empty():
-            self._queue.get_nowait().future.cancel()
+            _fail([self._queue.get_nowait()], _stopping())
         if self._connection is not None:
             await self._connection.close()
 
@@ -132,7 +138,10 @@ class Log:
         Raises Conflict when a version is taken, and Unavailable when the log is out of reach or more
         commands are waiting than the queue holds.
         """
-        waiting = _Waiting(entry, asyncio.get_running_loop().create_future())
+        if self._task is None or self._task.done():
+            raise _stopping()
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(entry, loop.create_future(), loop.time() + self.patience_seconds)
         try:
             self._queue.put_nowait(waiting)
         except asyncio.QueueFull:
@@ -143,9 +152,7 @@ class Log:
 
     async def _write_for_ever(self) -> None:
         while True:
-            batch = [await self._queue.get()]
-            while len(batch) < BATCH_COMMANDS and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
+            batch = await self._take_waiting()
             try:
                 await self._record(batch)
             except asyncio.CancelledError:
@@ -155,9 +162,17 @@ class Log:
                 # A fault of ours fails the commands that met it, and the writer goes on.
                 _fail(batch, error)
 
+    async def _take_waiting(self) -> list[_Waiting]:
+        """Wait for a command, and take with it what else is waiting and fits."""
+        batch = [await self._queue.get()]
+        size = _size(batch[0])
+        while len(batch) < BATCH_COMMANDS and size < BATCH_BYTES and not self._queue.empty():
+            batch.append(self._queue.get_nowait())
+            size += _size(batch[-1])
+        return batch
+
     async def _record(self, batch: list[_Waiting]) -> None:
         """Record a batch, whatever it takes; every waiting caller gets an answer."""
-        deadline = asyncio.get_running_loop().time() + self.patience_seconds
         in_doubt = False
         while batch:
             try:
@@ -171,11 +186,10 @@ class Log:
             except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
                 in_doubt = in_doubt or self._connection is not None
                 await self._disconnect()
-                if asyncio.get_running_loop().time() > deadline:
-                    _fail(batch, _unavailable(in_doubt, error))
-                    return
-                await asyncio.sleep(0.1)
-            except psycopg.Error as error:
+                batch = _those_with_patience(batch, _unavailable(in_doubt, error))
+                if batch:
+                    await asyncio.sleep(0.1)
+            except Exception as error:
                 if len(batch) == 1:
                     _fail(batch, error)
                     return
@@ -225,7 +239,7 @@ class Log:
     async def _connected(self) -> psycopg.AsyncConnection:
         if self._connection is None:
             connection = await psycopg.AsyncConnection.connect(
-                self.writer_url, autocommit=True, connect_timeout=3, application_name="mandate writer"
+                self.writer_url, autocommit=True, application_name="mandate writer", **_NOTICE_LOSS
             )
             await connection.execute(f"SET synchronous_commit = {self.synchronous_commit}".encode())
             self._connection = connection
@@ -237,6 +251,15 @@ class Log:
                 await self._connection.close()
             self._connection = None
 
+
+_NOTICE_LOSS: dict[str, Any] = {
+    "connect_timeout": 3,
+    "keepalives_idle": 2,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 8_000,
+}
+"""A server that falls silent, such as a machine that loses its power, is given up after some seconds."""
 
 _ARGUMENTS = (
     "%s::uuid[], %s::bytea[], %s::text[], %s::text[], %s::bytea[], %s::int[], %s::int[], "
@@ -268,6 +291,17 @@ def _arguments(entries: Sequence[Entry]) -> list[object]:
     ]
 
 
+def _size(waiting: _Waiting) -> int:
+    return sum(len(event.state) for event in waiting.entry.events)
+
+
+def _those_with_patience(batch: Sequence[_Waiting], error: Unavailable) -> list[_Waiting]:
+    """Tell those whose patience has ended, and return the others."""
+    now = asyncio.get_running_loop().time()
+    _fail([waiting for waiting in batch if waiting.until <= now], error)
+    return [waiting for waiting in batch if waiting.until > now]
+
+
 def _answer(waiting: _Waiting, written: Written) -> None:
     if not waiting.future.done():  # A caller that went away has cancelled its future; the events stand.
         waiting.future.set_result(written)
@@ -277,6 +311,10 @@ def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
     for waiting in batch:
         if not waiting.future.done():
             waiting.future.set_exception(error)
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("The service is stopping. Nothing was recorded.")
 
 
 def _unavailable(in_doubt: bool, error: Exception) -> Unavailable:
@@ -323,7 +361,7 @@ class LogReader:
         """Return the position at which the log stood at ``moment``, 0 when it was empty."""
         cursor = await self._connection.execute(
             "SELECT last_position FROM log.commands WHERE recorded_at <= %s AND last_position IS NOT NULL "
-            "ORDER BY recorded_at DESC LIMIT 1",
+            "ORDER BY recorded_at DESC, last_position DESC LIMIT 1",
             (moment,),
         )
         row = await cursor.fetchone()
