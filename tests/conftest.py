@@ -26,13 +26,14 @@ _numbers = itertools.count(1)
 def session_folder() -> Iterator[Path]:
     """A folder for the servers of this run; short, for the sake of socket names."""
     with TemporaryDirectory(prefix="mandate-tests-", dir="/tmp") as folder:
+        # PostgreSQL does not run as root: its user must be able to come here.
+        Path(folder).chmod(0o755)
         yield Path(folder)
 
 
 @pytest.fixture(scope="session")
 async def postgres(session_folder: Path) -> AsyncIterator[PostgresServer]:
     """A PostgreSQL server with a prepared database to copy from."""
-    session_folder.chmod(0o755)
     async with PostgresServer(session_folder / "shared") as server:
         await prepare(server.url(), server.passwords, TEMPLATE)
         yield server
