@@ -60,7 +60,7 @@ async def behind(
     """Return the responses that a figure counts, each with the position of the event that made it."""
     return await picture.all(
         """
-        SELECT i.id AS invitation_id, i.iso3, p.name, i.region, i.received_at, c.position
+        SELECT i.id AS invitation_id, i.iso3, p.name, i.region, i.received_at, i.late, c.position
         FROM choices c JOIN invitations i ON i.id = c.invitation_id
         JOIN parties p ON p.id = i.party_id
         WHERE i.round_id = %(round_id)s AND c.question = %(question)s AND c.option = %(option)s

@@ -117,6 +117,30 @@ async def letters(
     )
 
 
+async def newest_first(
+    picture: Picture, state: str | None = None, before: int = 0, limit: int = 100
+) -> list[Record]:
+    """Return letters with round and party: those of the latest moment first, after ``before`` others."""
+    return await picture.all(
+        """
+        SELECT l.*, p.name, p.iso3, i.round_id, r.title AS round_title
+        FROM letters l JOIN parties p ON p.id = l.party_id
+        LEFT JOIN invitations i ON i.id = l.about LEFT JOIN rounds r ON r.id = i.round_id
+        WHERE %(state)s::text IS NULL OR l.state = %(state)s
+        ORDER BY coalesce(l.ended_at, l.planned_at) DESC, l.id OFFSET %(before)s LIMIT %(limit)s
+        """,
+        state=state,
+        before=before,
+        limit=limit,
+    )
+
+
+async def numbers(picture: Picture) -> dict[str, int]:
+    """Return how many letters stand in each state."""
+    rows = await picture.all("SELECT state, count(*) AS letters FROM letters GROUP BY state")
+    return {row["state"]: row["letters"] for row in rows}
+
+
 async def account(picture: Picture, round_id: UUID) -> Record:
     """Return how many letters of a round were planned in all, and what became of them: it adds up."""
     row = await picture.one(

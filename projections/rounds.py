@@ -173,11 +173,33 @@ async def round_named(picture: Picture, id: UUID) -> Record | None:
     )
 
 
+async def overview(picture: Picture) -> list[Record]:
+    """Return all rounds with how they stand and when the next letter or due date comes, newest first."""
+    return await picture.all(
+        """
+        SELECT r.*, i.issued, i.received, i.awaited, i.overdue, i.next_due_at, l.next_letter_at
+        FROM rounds r
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS issued, count(received_at) AS received,
+                   count(*) FILTER (WHERE state = 'issued') AS awaited,
+                   count(*) FILTER (WHERE state = 'lapsed') AS overdue,
+                   min(due_at) FILTER (WHERE state = 'issued') AS next_due_at
+            FROM invitations WHERE round_id = r.id
+        ) AS i
+        CROSS JOIN LATERAL (
+            SELECT min(planned_at) AS next_letter_at FROM letters
+            WHERE state = 'planned' AND about IN (SELECT id FROM invitations WHERE round_id = r.id)
+        ) AS l
+        ORDER BY r.opened_at DESC, r.id
+        """
+    )
+
+
 async def board(picture: Picture, round_id: UUID) -> list[Record]:
     """Return every invitation of a round with the letters so far, by region and party."""
     return await picture.all(
         """
-        SELECT i.*, p.name, p.ldc, p.sids,
+        SELECT i.*, p.name, p.ldc, p.sids, p.time_zone,
                coalesce(l.reminders_sent, 0) AS reminders_sent,
                coalesce(l.escalations_sent, 0) AS escalations_sent,
                coalesce(l.bounced, 0) AS bounced,
@@ -224,7 +246,7 @@ async def invitations(
     """Return invitations of a round or to a party, by id."""
     return await picture.all(
         """
-        SELECT i.*, r.title AS round_title, p.name
+        SELECT i.*, r.title AS round_title, p.name, p.time_zone
         FROM invitations i JOIN rounds r ON r.id = i.round_id JOIN parties p ON p.id = i.party_id
         WHERE (%(round_id)s::uuid IS NULL OR i.round_id = %(round_id)s)
           AND (%(party_id)s::uuid IS NULL OR i.party_id = %(party_id)s)
@@ -242,7 +264,8 @@ async def invitation(picture: Picture, id: UUID) -> Record | None:
     """Return one invitation with its round and party, None when there is none."""
     return await picture.one(
         """
-        SELECT i.*, r.title AS round_title, r.questionnaire_id, r.form_version, r.notice, p.name, p.language
+        SELECT i.*, r.title AS round_title, r.questionnaire_id, r.form_version, r.notice,
+               p.name, p.language, p.time_zone
         FROM invitations i JOIN rounds r ON r.id = i.round_id JOIN parties p ON p.id = i.party_id
         WHERE i.id = %(id)s
         """,
