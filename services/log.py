@@ -16,7 +16,7 @@ that is away; whoever comes when it has been away for long gets one try, and is 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -262,8 +262,8 @@ _NOTICE_LOSS: dict[str, Any] = {
 """A server that falls silent, such as a machine that loses its power, is given up after some seconds."""
 
 _ARGUMENTS = (
-    "%s::uuid[], %s::bytea[], %s::text[], %s::text[], %s::bytea[], %s::int[], %s::int[], "
-    "%s::uuid[], %s::bigint[], %s::text[], %s::bytea[]"
+    "%b::uuid[], %b::bytea[], %b::text[], %b::text[], %b::bytea[], %b::int[], %b::int[], "
+    "%b::uuid[], %b::bigint[], %b::text[], %b::bytea[]"
 )
 _APPEND = f"SELECT log.append({_ARGUMENTS})".encode()
 _APPEND_CHECKED = f"SELECT * FROM log.append_checked({_ARGUMENTS})".encode()  # noqa: S608 - constants
@@ -344,6 +344,16 @@ class LogReader:
             "WHERE originator_id = %s AND originator_version > %s ORDER BY originator_version",
             (id, after_version),
         )
+
+    async def any_after(self, versions: Mapping[UUID, int]) -> bool:
+        """Return whether any of the records has gone beyond the version that is given for it."""
+        cursor = await self._connection.execute(
+            "SELECT EXISTS (SELECT FROM unnest(%s::uuid[], %s::bigint[]) AS seen(id, version) "
+            "JOIN log.stored_events ON originator_id = seen.id AND originator_version = seen.version + 1)",
+            (list(versions.keys()), list(versions.values())),
+        )
+        row = await cursor.fetchone()
+        return bool(row and row[0])
 
     async def after(self, position: int, limit: int) -> list[LoggedEvent]:
         """Return up to ``limit`` events that stand after ``position``, in order."""
