@@ -23,7 +23,10 @@ def identify(*parts: object) -> UUID:
 
 
 def _in_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("The moment lies outside the years that can be counted.") from None
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]

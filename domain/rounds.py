@@ -12,7 +12,7 @@ from typing import Annotated, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from annotated_types import Gt
+from annotated_types import Gt, Le, Lt
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from domain.aggregates import Aggregate, Moment, Stamp, identify
@@ -23,15 +23,19 @@ from domain.refusals import Fault, Invalid, NotAllowed
 
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
-Distance = Annotated[timedelta, Gt(timedelta(0))]
+Distance = Annotated[timedelta, Gt(timedelta(0)), Le(timedelta(days=3_660))]
+
+# Later dates have no next day in some time zone of the calendar that programs count with.
+LAST_DAY = date(9000, 1, 1)
+LAST_MOMENT = datetime(9000, 1, 1, tzinfo=UTC)
 
 
-class Due(BaseModel, frozen=True, extra="forbid"):
+class Due(BaseModel, frozen=True, extra="forbid", use_attribute_docstrings=True):
     """When an answer is due: at the end of a day where the party is, or at one moment for all."""
 
-    on: date | None = None
+    on: Annotated[date, Lt(LAST_DAY)] | None = None
     """The last day on which an answer is in time, by the party's own calendar and time zone."""
-    at: Moment | None = None
+    at: Annotated[Moment, Lt(LAST_MOMENT)] | None = None
     """One moment for all parties, for short rounds."""
 
     @model_validator(mode="after")
@@ -49,7 +53,7 @@ class Due(BaseModel, frozen=True, extra="forbid"):
         return next_day.astimezone(UTC)
 
 
-class Schedule(BaseModel, frozen=True, extra="forbid"):
+class Schedule(BaseModel, frozen=True, extra="forbid", use_attribute_docstrings=True):
     """When letters go out, counted from the due date."""
 
     reminders: tuple[Distance, ...] = Field(
