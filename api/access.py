@@ -1,4 +1,4 @@
-"""Who acts, and what is let in: sessions, links in letters, and the headers that keep pages safe.
+"""Who acts: sessions of those who work for the Secretariat, and links in letters to parties.
 
 A person who works for the Secretariat has a session: a signed token, in the header ``Authorization`` or in
 a cookie. A party's contact has the link of a letter, which is good for one questionnaire.
@@ -6,15 +6,14 @@ a cookie. A party's contact has the link of a letter, which is good for one ques
 
 from datetime import UTC, datetime
 from typing import Annotated
-from urllib.parse import urlsplit
 from uuid import UUID
 
-from fastapi import Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from pydantic import BaseModel
 
-from api.problems import Problem, answer
+from api.openapi import problems
+from api.problems import Problem
 from domain.refusals import Fault
 from services.access import SESSION_AGE, Tokens
 from services.directory import Person
@@ -137,70 +136,46 @@ def _must_be_open(request: Request) -> None:
         )
 
 
-# What every request meets at the door.
+# The same for programs.
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'; object-src 'none'",
-    "X-Content-Type-Options": "nosniff",
-    # Not no-referrer: with it browsers send "Origin: null" with forms, also to the site that drew them.
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-cache",
-}
+router = APIRouter(prefix="/access", tags=["access"])
 
 
-class SafeHeaders:
-    """Puts the headers on every answer that keep browsers from doing harm with it."""
+class StaffMember(BaseModel):
+    """Somebody who works for the Secretariat."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self.app(scope, receive, with_headers)
+    id: UUID
+    name: str
+    role: str
 
 
-class OwnPagesOnly:
-    """Refuses what another site makes a browser send in the name of whoever is signed in there."""
+class SessionRequest(BaseModel):
+    """Whose session to open."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self.app = app
-        self.origin = _origin(str(settings.public_url))
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in SAFE_METHODS or self._is_own(Headers(scope=scope)):
-            await self.app(scope, receive, send)
-            return
-        problem = Problem(
-            "forbidden",
-            "The request came from a page of another site. Nothing was stored.",
-            code="from-another-site",
-        )
-        await answer(Request(scope, receive), problem)(scope, receive, send)
-
-    def _is_own(self, headers: Headers) -> bool:
-        """Whether a browser sent it from a page of ours, or whether no browser's cookie is at stake."""
-        if "authorization" in headers:
-            return True
-        if "sec-fetch-site" in headers:
-            return headers["sec-fetch-site"] in ("same-origin", "none")
-        if "origin" in headers:
-            # Browsers do not send Sec-Fetch-Site over plain HTTP, other than to the machine itself.
-            origin = _origin(headers["origin"])
-            return origin is not None and (origin == self.origin or origin[1] == headers.get("host"))
-        return f"{COOKIE}=" not in headers.get("cookie", "")
+    person_id: UUID
 
 
-def _origin(url: str) -> tuple[str, str] | None:
-    """Return scheme and host with port, as browsers write them; None for an opaque origin."""
-    parts = urlsplit(url)
-    return (parts.scheme, parts.netloc) if parts.scheme and parts.netloc else None
+class Session(BaseModel):
+    """A session, to be sent as `Authorization: Bearer` and the token."""
+
+    token: str
+    expires_at: datetime
+
+
+@router.get("/staff", summary="List whom one may sign in as", responses=problems("forbidden"))
+async def list_staff(request: Request) -> list[StaffMember]:
+    """Return the people of the Secretariat. Only where the settings let anybody sign in as anybody."""
+    people = await people_to_sign_in_as(request)
+    return [StaffMember(id=person.id, name=person.name, role=person.role or "") for person in people]
+
+
+@router.post(
+    "/sessions",
+    summary="Open a session",
+    status_code=201,
+    responses=problems("forbidden", "malformed", "too-large"),
+)
+async def start_session(request: Request, wanted: SessionRequest) -> Session:
+    """Return a token for a person. Only where the settings let anybody sign in as anybody."""
+    token = await open_session(request, wanted.person_id)
+    return Session(token=token, expires_at=datetime.now(UTC) + SESSION_AGE)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -9,12 +10,41 @@ from importlib.util import find_spec
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from api import health, problems
-from api.access import OwnPagesOnly, SafeHeaders
+from api import (
+    access,
+    chemicals,
+    commands,
+    gaps,
+    health,
+    history,
+    letters,
+    openapi,
+    parties,
+    problems,
+    programme,
+    questionnaires,
+    rounds,
+)
+from api.door import OwnPagesOnly, ReadableSizes, SafeHeaders
 from api.problems import LastResort
 from projections.reading import Tables
 from services.settings import Settings
 from services.wiring import open_services
+
+ROUTERS = (
+    parties.router,
+    questionnaires.router,
+    rounds.router,
+    rounds.invitations_router,
+    gaps.router,
+    letters.router,
+    chemicals.router,
+    programme.router,
+    history.router,
+    commands.router,
+    access.router,
+)
+"""The interface for programs, in the order in which it is described."""
 
 
 def create(settings: Settings | None = None) -> FastAPI:
@@ -26,18 +56,22 @@ def create(settings: Settings | None = None) -> FastAPI:
         version=_version(),
         docs_url=None,
         redoc_url=None,
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=f"{openapi.ROOT}/openapi.json",
         lifespan=_lifespan,
         # The first is the outermost: the headers are also on what the others answer.
         middleware=[
             Middleware(SafeHeaders),
             Middleware(LastResort),
             Middleware(OwnPagesOnly, settings=settings),
+            Middleware(ReadableSizes, limit_bytes=settings.body_limit_bytes),
         ],
     )
     app.state.settings = settings
+    app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]  # as FastAPI says to do it
     problems.install(app)
     app.include_router(health.router)
+    for router in ROUTERS:
+        app.include_router(router, prefix=openapi.ROOT)
     if find_spec("api.pages") and (pages := getattr(import_module("api.pages"), "router", None)):
         app.include_router(pages)
     return app

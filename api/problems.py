@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from traceback import extract_tb
 from typing import Any
 
 import psycopg
@@ -29,6 +30,8 @@ from services.store import RefusalRecord
 log = structlog.get_logger("api")
 
 MEDIA_TYPE = "application/problem+json"
+FAULT_LIMIT = 100
+"""Most faults that are named at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,17 +212,32 @@ def _of_validation(error: RequestValidationError, request: Request) -> Problem:
         return Problem(
             "unsupported-media-type", f"The body came {what}. Send JSON, with Content-Type: application/json."
         )
-    faults = [Fault(where=_pointer(found["loc"]), what=_sentence(found["msg"])) for found in errors]
+    # A value that fits none of several kinds is one thing to mend, and is said once for each kind.
+    faults = list(dict.fromkeys(_fault(found, error.body) for found in errors))[:FAULT_LIMIT]
     count = "one fault" if len(faults) == 1 else f"{len(faults)} faults"
     return Problem("invalid", f"The request has {count}. Nothing was stored.", faults=faults)
 
 
-def _pointer(where: Sequence[str | int]) -> str:
-    """Return a JSON pointer into the body; for anything else, where in the request it stands."""
-    place, *path = where or ("body",)
+def _fault(found: Mapping[str, Any], body: Any) -> Fault:
+    place, *path = found["loc"] or ("body",)
+    if place == "body":
+        path = _steps(path, body)
     escaped = [str(part).replace("~", "~0").replace("/", "~1") for part in path]
     pointer = "".join(f"/{part}" for part in escaped)
-    return pointer if place == "body" else f"{place}{pointer}"
+    return Fault(where=pointer if place == "body" else f"{place}{pointer}", what=_sentence(found["msg"]))
+
+
+def _steps(path: Sequence[str | int], body: Any) -> list[str | int]:
+    """Keep the steps that lead through the body; others name a way of reading it that did not fit."""
+    steps: list[str | int] = []
+    for number, step in enumerate(path):
+        if isinstance(body, dict) and (step in body or number == len(path) - 1):
+            steps.append(step)
+            body = body.get(step)
+        elif isinstance(body, list) and isinstance(step, int):
+            steps.append(step)
+            body = body[step] if step < len(body) else None
+    return steps
 
 
 def _sentence(message: str) -> str:
@@ -246,6 +264,8 @@ def answer(request: Request, problem: Problem) -> Response:
     headers = dict(problem.headers or {})
     if key := getattr(request.state, "key_as_given", None):
         headers["Idempotency-Key"] = key
+    if (position := getattr(request.state, "position", None)) is not None:
+        headers["Event-Position"] = str(position)
     page = _page(request, problem)
     if page is not None:
         page.headers.update(headers)
@@ -307,7 +327,14 @@ class LastResort:
             request = Request(scope, receive)
             problem = of_error(error, request)
             if problem.name == "internal":
-                log.exception("a request failed", method=request.method, path=request.url.path)
+                # Neither message nor locals: they can hold names, answers and keys.
+                log.error(
+                    "a request failed",
+                    method=request.method,
+                    path=request.url.path,
+                    error=type(error).__qualname__,
+                    where=[f"{frame.filename}:{frame.lineno}" for frame in extract_tb(error.__traceback__)],
+                )
             if begun:
                 # The caller has part of an answer: only a broken connection says that it is not whole.
                 raise

@@ -1,0 +1,67 @@
+"""How a command ended, by its key: for a caller whose connection broke before the answer."""
+
+import json
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Request, Response
+
+from api.http import Model, read_key, services_of
+from api.openapi import problems
+from api.problems import Problem, ProblemDetails, of_refusal
+from services.store import RefusalRecord
+
+router = APIRouter(prefix="/commands", tags=["commands"])
+
+
+class CommandRecord(Model):
+    """How a command ended."""
+
+    key: UUID
+    outcome: Literal["done", "refused"]
+    recorded_at: datetime
+    position: int | None
+    """The position of its last event; empty when it was refused."""
+    answer: dict[str, Any] | None
+    """What it answered, when it was done."""
+    problem: ProblemDetails | None
+    """Why it was refused."""
+
+
+@router.get(
+    "/{key}",
+    summary="Ask how a command ended",
+    responses=problems("not-found"),
+    response_model=CommandRecord,
+    response_model_exclude_none=True,
+)
+async def read_command(
+    request: Request,
+    response: Response,
+    key: Annotated[
+        str, Path(min_length=1, max_length=255, description="The Idempotency-Key of the command.")
+    ],
+) -> CommandRecord:
+    """Return how the command with this key ended.
+
+    404 says that it has not reached the log: it can be sent again with the same key, also if it should be on
+    its way still. Refusals are remembered only of commands that came with a key.
+    """
+    id = read_key(key)
+    known = await services_of(request).store.command(id)
+    if known is None:
+        raise Problem("not-found", f"No command with the key {id} has reached the log.", code="unknown-key")
+    if known.last_position is not None:
+        response.headers["Event-Position"] = str(known.last_position)
+    reply = json.loads(known.reply)
+    refused = known.outcome == "refused"
+    document = of_refusal(RefusalRecord.model_validate(reply)).document(request.url.path) if refused else None
+    return CommandRecord(
+        key=id,
+        outcome=known.outcome,
+        recorded_at=known.recorded_at,
+        position=known.last_position,
+        answer=None if refused else reply,
+        problem=ProblemDetails.model_validate(document) if document else None,
+    )
