@@ -15,9 +15,10 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import PoolTimeout
 
 from services.log import LogReader, Unavailable, notifications
+from services.pool import make_pool
 
 Record = dict[str, Any]
 
@@ -50,15 +51,7 @@ class Tables:
 
     def __init__(self, reader_url: str) -> None:
         self._reader_url = reader_url
-        self._pool = AsyncConnectionPool(
-            reader_url,
-            min_size=1,
-            max_size=8,
-            open=False,
-            kwargs={"application_name": "mandate tables"},
-            configure=_one_picture,
-            check=AsyncConnectionPool.check_connection,
-        )
+        self._pool = make_pool(reader_url, "mandate tables", configure=_one_picture)
         self._position = 0
         self._moved = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None

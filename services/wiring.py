@@ -14,6 +14,7 @@ from services.letters import Letters, SendLetter, SuppressLetter
 from services.log import Log
 from services.mail import Mailer, SmtpMailer
 from services.parties import EndContact, NameContact, Parties, RegisterParty
+from services.pool import make_pool
 from services.programme import Programme, RegisterDeliveryPartner
 from services.questionnaires import Questionnaires, TakeIn
 from services.rounds import (
@@ -64,14 +65,7 @@ class Services:
 @asynccontextmanager
 async def open_services(settings: Settings, mailer: Mailer | None = None) -> AsyncIterator[Services]:
     """Connect to the database, start the writer of the log, and give out the services."""
-    pool = AsyncConnectionPool(
-        settings.writer_url,
-        min_size=1,
-        max_size=8,
-        open=False,
-        kwargs={"autocommit": True, "application_name": "mandate services"},
-        check=AsyncConnectionPool.check_connection,
-    )
+    pool = make_pool(settings.writer_url, "mandate services", autocommit=True)
     async with pool, Log(settings.writer_url) as log:
         directory = Directory(pool)
         yield Services(
