@@ -4,14 +4,15 @@ Aggregates are kept in a checkout cache. A command takes them out, changes them,
 only after their events are committed; after a conflict or a refusal they are forgotten. What is in the
 cache can be older than the log, because other processes write too. That is harmless when the command
 appends, since the log refuses a version that is taken. It is not harmless when the command is refused or
-finds nothing to do: then the decision is made once more on what the log says now.
+finds nothing to do, nor when it asked an aggregate that it leaves as it is, and that has moved on since:
+then the decision is made once more on what the log says now.
 """
 
 import asyncio
 import hashlib
 import random
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 from uuid import UUID, uuid4
@@ -88,7 +89,23 @@ class UnitOfWork:
         self._fresh = fresh
         self._held: dict[UUID, Aggregate] = {}
         self._owned: set[UUID] = set()
-        self.used_cache = False
+        self._remembered: dict[UUID, int] = {}
+        self._looked_at_cache = False
+        self.taken: set[UUID] = set()
+        """What was taken out, or tried to be."""
+
+    @property
+    def used_cache(self) -> bool:
+        """Whether the decision rests on anything that may be older than the log."""
+        return self._looked_at_cache or bool(self._remembered)
+
+    async def reserve(self, ids: Iterable[UUID]) -> None:
+        """Reserve at once what an earlier try took out, which lost because others held some of it."""
+        # All take them in the same order, and whoever comes without this waits for its first one only,
+        # while it holds none: so nobody waits for somebody who waits for him.
+        for id in sorted(ids):
+            await self._store.reserve(id, wait=True)
+            self._owned.add(id)
 
     @property
     def stamp(self) -> Stamp:
@@ -101,19 +118,7 @@ class UnitOfWork:
         return found
 
     async def find(self, kind: type[A], id: UUID) -> A | None:
-        held = self._held.get(id)
-        if held is None:
-            # Only the first aggregate is waited for: two commands that wait for each other's second
-            # one would wait for ever. Without waiting the worst is a conflict, and another try.
-            if await self._store.reserve(id, wait=not self._owned):
-                self._owned.add(id)
-                held = self._store.take_out(id)
-            if held is None:
-                held = await self._store.load(id)
-            elif self._fresh:
-                held = await self._store.catch_up(held)
-            else:
-                self.used_cache = True
+        held = self._held.get(id) or await self._take_out(id)
         if held is None:
             return None
         if not self._held:
@@ -123,10 +128,24 @@ class UnitOfWork:
             raise NotFound("not-found", f"There is no {_name(kind)} with the id {id}.")
         return held
 
+    async def _take_out(self, id: UUID) -> Aggregate | None:
+        self.taken.add(id)
+        # Only the first aggregate is waited for: two commands that wait for each other's second
+        # one would wait for ever. Without waiting the worst is a conflict, and another try.
+        if id not in self._owned and await self._store.reserve(id, wait=not self._owned):
+            self._owned.add(id)
+        cached = self._store.take_out(id) if id in self._owned else None
+        if cached is None:
+            return await self._store.load(id)
+        if self._fresh:
+            return await self._store.catch_up(cached)
+        self._remembered[id] = cached.version
+        return cached
+
     async def look(self, kind: type[A], id: UUID) -> A:
         seen = None if self._fresh else self._store.seen(id)
         if seen is not None:
-            self.used_cache = True
+            self._looked_at_cache = True
         else:
             seen = await self._store.load(id)
             if seen is not None:
@@ -142,6 +161,10 @@ class UnitOfWork:
         """Return the events of all aggregates, encoded, in the order of their taking out."""
         encode = self._store.mapper.to_stored_event
         return [encode(event) for aggregate in self._held.values() for event in aggregate.pending_events]
+
+    def relied_on(self) -> dict[UUID, int]:
+        """Return what came from the cache and was left as it is, with the versions that it had."""
+        return {id: version for id, version in self._remembered.items() if not self._held[id].pending_events}
 
     def put_back(self) -> None:
         """After the commit: what was changed is now what the log says."""
@@ -190,13 +213,15 @@ class Store:
         reach. A refusal of the domain is not raised but answered, the same each time it is asked for.
         """
         fresh = request.fresh
+        taken: set[UUID] = set()
         for attempt in range(ATTEMPTS):
             unit = UnitOfWork(self, request, fresh=fresh)
             try:
+                await unit.reserve(taken)
                 answer = await self._try(unit, request, decide)
             except Conflict:
                 unit.drop()
-                fresh = True
+                fresh, taken = True, unit.taken
                 await asyncio.sleep(random.uniform(0, 0.002 * attempt))
                 continue
             except BaseException:
@@ -217,7 +242,8 @@ class Store:
             unit.drop()
             return None if unit.used_cache else await self._refuse(request, refusal)
         events = unit.collect()
-        if not events and unit.used_cache:
+        outdated = await self._have_moved(unit.relied_on()) if events else unit.used_cache
+        if outdated:
             unit.drop()
             return None
         reply = recorded.__pydantic_serializer__.to_json(recorded)
@@ -247,7 +273,13 @@ class Store:
         return Answer(request.key, "refused", reply, None)
 
     async def _repeated(self, request: Request, written: Written) -> Answer:
-        known = await self.command(request.key)
+        try:
+            known = await self.command(request.key)
+        except Unavailable as error:
+            raise Unavailable(
+                "The command is in the log, but how it ended cannot be read now. Ask for its key.",
+                in_doubt=True,
+            ) from error
         assert known is not None, "a repeated key is in the log"
         if known.digest != request.digest:
             raise KeyReused(
@@ -282,6 +314,13 @@ class Store:
         async with self._connection() as connection:
             events = await LogReader(connection).stream(aggregate.id, aggregate.version)
         return replay(aggregate, [(event.topic, event.state) for event in events])
+
+    async def _have_moved(self, versions: Mapping[UUID, int]) -> bool:
+        """Whether others have recorded more of any of these records."""
+        if not versions:
+            return False
+        async with self._connection() as connection:
+            return await LogReader(connection).any_after(versions)
 
     async def reserve(self, id: UUID, *, wait: bool) -> bool:
         """Reserve an id for one unit of work; False when another has it and ``wait`` is off."""
