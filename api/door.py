@@ -60,7 +60,7 @@ class OwnPagesOnly:
 
     def _is_own(self, headers: Headers) -> bool:
         """Whether a browser sent it from a page of ours, or whether no browser's cookie is at stake."""
-        if "authorization" in headers:
+        if headers.get("authorization", "").lower().startswith("bearer "):
             return True
         if "sec-fetch-site" in headers:
             return headers["sec-fetch-site"] in ("same-origin", "none")

@@ -13,7 +13,17 @@ from fastapi.responses import StreamingResponse
 from psycopg import AsyncConnection
 from pydantic_core import to_json
 
-from api.http import HIGHEST_POSITION, AsOf, Limit, Model, Page, Reading, next_part, services_of
+from api.http import (
+    HIGHEST_POSITION,
+    AsOf,
+    Limit,
+    Model,
+    Page,
+    Reading,
+    newest_position,
+    next_part,
+    services_of,
+)
 from api.openapi import problems
 from api.problems import Problem
 from domain.aggregates import Aggregate
@@ -78,8 +88,7 @@ class TableHashes(Model):
 @router.get("/position", summary="See how far the log and the tables reach", responses=problems())
 async def read_position(request: Request, picture: Reading) -> Positions:
     """Return the position of the newest event, and the one that the tables show."""
-    async with services_of(request).pool.connection() as connection:
-        return Positions(log=await LogReader(connection).position(), tables=picture.position)
+    return Positions(log=await newest_position(request), tables=picture.position)
 
 
 @router.get("/tables", summary="Hash the tables", responses=problems())
@@ -151,10 +160,12 @@ def _first_line(kind: type[Aggregate.Event]) -> str:
 
 
 @router.get("/events/{position}", summary="Read one event", responses=problems("not-found"))
-async def read_event(request: Request, position: PositionInPath) -> RecordedEvent:
+async def read_event(request: Request, response: Response, position: PositionInPath) -> RecordedEvent:
     """Return the event at a position of the log."""
     async with services_of(request).pool.connection() as connection:
-        events = await LogReader(connection).after(position - 1, 1)
+        log = LogReader(connection)
+        newest, events = await log.position(), await log.after(position - 1, 1)
+    response.headers["Event-Position"] = str(newest)
     if not events or events[0].position != position:
         raise Problem("not-found", f"There is no event at position {position}.")
     return told(events[0])

@@ -19,7 +19,7 @@ from domain.refusals import Fault
 from projections.reading import Picture, Record, Tables
 from services import store
 from services.commands import Command, Recorded
-from services.log import LogReader
+from services.log import LogReader, Unavailable
 from services.settings import Settings
 from services.store import RefusalRecord
 from services.wiring import Services
@@ -94,10 +94,23 @@ async def picture(
 ) -> AsyncIterator[Picture]:
     """Give one consistent picture of the tables, and say at which position it was taken."""
     tables: Tables = request.app.state.tables
-    async with tables.picture(at=as_of, after=wait_for) as picture:
-        request.state.position = picture.position
-        response.headers["Event-Position"] = str(picture.position)
-        yield picture
+    try:
+        async with tables.picture(at=as_of, after=wait_for) as picture:
+            request.state.position = picture.position
+            response.headers["Event-Position"] = str(picture.position)
+            yield picture
+    except Unavailable:
+        if isinstance(as_of, int):
+            await _must_have_been(request, as_of)
+        raise
+
+
+async def _must_have_been(request: Request, as_of: int) -> None:
+    """Refuse a position that the log has not reached either: waiting for it would be for nothing."""
+    newest = await newest_position(request)
+    if as_of > newest:
+        fault = Fault(where="query/as_of", what=f"The log reaches to {newest}.")
+        raise Problem("invalid", f"Nothing stands at position {as_of} yet.", faults=[fault])
 
 
 Reading = Annotated[Picture, Depends(picture, scope="function")]
@@ -113,11 +126,15 @@ def services_of(request: Request) -> Services:
 @asynccontextmanager
 async def newest_picture(request: Request) -> AsyncIterator[Picture]:
     """Give a picture of the tables that lies behind nothing in the log, for filling in a command."""
-    async with services_of(request).pool.connection() as connection:
-        position = await LogReader(connection).position()
     tables: Tables = request.app.state.tables
-    async with tables.picture(after=position) as picture:
+    async with tables.picture(after=await newest_position(request)) as picture:
         yield picture
+
+
+async def newest_position(request: Request) -> int:
+    """Return how far the log reaches."""
+    async with services_of(request).pool.connection() as connection:
+        return await LogReader(connection).position()
 
 
 def found(record: Record | None, what: str, id: object, picture: Picture) -> Record:

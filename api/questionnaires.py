@@ -23,7 +23,7 @@ router = APIRouter(prefix="/questionnaires", tags=["questionnaires"])
 SPREADSHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 XFORM = "application/xml"
 
-_one_at_a_time = asyncio.Semaphore(1)
+one_at_a_time = asyncio.Semaphore(1)
 """Reading a spreadsheet takes the processor for up to a few seconds: others wait, and requests go on."""
 
 QuestionnaireId = Annotated[UUID, Path(description="The id of the questionnaire.")]
@@ -116,7 +116,7 @@ async def take_in(request: Request, caller: Calling) -> Response:
     What is not supported is refused with sheet, row and column, and nothing is stored.
     """
     spreadsheet = await uploaded(request)
-    async with _one_at_a_time:
+    async with one_at_a_time:
         taken = await asyncio.to_thread(read, spreadsheet)
     documents = services_of(request).documents
     command = TakeIn(
