@@ -8,14 +8,14 @@ each party to which it is issued has an invitation with a history of its own.
 from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Protocol, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from annotated_types import Gt, Le, Lt
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
-from domain.aggregates import Aggregate, Moment, Stamp, identify
+from domain.aggregates import Aggregate, Line, Moment, Stamp, Text, identify
 from domain.forms import Answers
 from domain.letters import LetterKind, PlannedLetter, plan
 from domain.parties import Category, Party, Region
@@ -42,6 +42,9 @@ class Due(BaseModel, frozen=True, extra="forbid", use_attribute_docstrings=True)
     def _exactly_one(self) -> Self:
         if (self.on is None) == (self.at is None):
             raise ValueError("Give either the day (on) or the moment (at).")
+        given = self.on or self.at
+        if given is not None and given.year > LAST_YEAR:
+            raise ValueError(f"Choose a due date before the year {LAST_YEAR + 1}.")
         return self
 
     def moment(self, time_zone: str) -> datetime:
@@ -64,12 +67,21 @@ class Schedule(BaseModel, frozen=True, extra="forbid", use_attribute_docstrings=
     """How long after the due date a second contact is written to."""
 
 
+class Candidate(Protocol):
+    """What has to be known of a party to say whether a round is meant for it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def category(self) -> Category: ...
+
+
 class Audience(BaseModel, frozen=True, extra="forbid"):
     """Which parties a round is meant for."""
 
     categories: tuple[Category, ...] = Field(min_length=1)
 
-    def objection(self, party: Party) -> str | None:
+    def objection(self, party: Candidate) -> str | None:
         """Return why a party may not receive the round, None when it may (paragraphs 3 and 4)."""
         if party.category not in self.categories:
             wanted = " or ".join(self.categories)
@@ -100,7 +112,7 @@ class Round(Aggregate):
         audience: Audience
         due: Due
         schedule: Schedule
-        notice: str | None = None
+        notice: Text | None = None
         """A note that every page and export of the round must carry, such as where its data come from."""
 
         def apply(self, round: "Round") -> None:
@@ -506,7 +518,18 @@ def _plan_letters(
         plan(about, LetterKind.ESCALATION, distance, due_at + distance, due_at)
         for distance in sorted(schedule.escalations)
     ]
-    return (*reminders, *escalations)
+    # Distances that differ by less than a second, or not at all, make one letter.
+    return tuple({letter.letter_id: letter for letter in (*reminders, *escalations)}.values())
+
+
+def must_be_new(existing: Round | None) -> None:
+    """A round is opened once."""
+    if existing:
+        raise NotAllowed(
+            "round-already-open",
+            f"A round with the id {existing.id} is open already: “{existing.title}”. Give a new one a new id.",
+            round_id=existing.id,
+        )
 
 
 def _must_lie_ahead(due: Due, stamp: Stamp) -> None:
