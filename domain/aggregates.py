@@ -5,6 +5,7 @@ one event; the event's own ``apply`` changes the state and never refuses, becaus
 the history is read. Events are frozen pydantic models: what is stored is their JSON, whole.
 """
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar
 from uuid import UUID, uuid5
@@ -31,6 +32,28 @@ def _in_utc(moment: datetime) -> datetime:
 
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 """A point in time, kept in UTC."""
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f]")
+_LINE_BREAKS = "\t\n\r"
+
+
+def _on_one_line(text: str) -> str:
+    if _UNPRINTABLE.search(text):
+        raise ValueError("Take out the line breaks and control characters.")
+    return text
+
+
+def _without_control_characters(text: str) -> str:
+    if any(sign not in _LINE_BREAKS for sign in _UNPRINTABLE.findall(text)):
+        raise ValueError("Take out the control characters.")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_on_one_line)]
+"""Text on one line, fit for the subject of a letter and for every table."""
+
+Text = Annotated[str, AfterValidator(_without_control_characters)]
+"""Text that may have several lines."""
 
 Actor = Annotated[str, StringConstraints(pattern=r"^(person|workflow|service):[a-z0-9-]+$")]
 """Who acted: ``person:<uuid>``, ``workflow:<name>`` or ``service:<name>``. Never a name or an address."""

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.aggregates import Aggregate, Stamp, identify
+from domain.aggregates import Aggregate, Line, Stamp, identify
 from domain.refusals import NotAllowed
 
 
@@ -30,7 +30,7 @@ class Listing(BaseModel):
 
     annex_id: str
     """The number under which the register of chemicals keeps the entry."""
-    name: str
+    name: Line
     cas_numbers: tuple[str, ...]
     """Chemical Abstracts Service numbers; groups of compounds can have none, or more than are named."""
     categories: tuple[ChemicalCategory, ...]

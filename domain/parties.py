@@ -16,7 +16,7 @@ from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from domain.aggregates import Aggregate, Stamp, identify
+from domain.aggregates import Aggregate, Line, Stamp, identify
 from domain.refusals import Fault, Invalid, NotAllowed
 
 Iso3 = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
@@ -68,7 +68,7 @@ class Particulars(BaseModel):
     iso2: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
     m49: str | None
     """The code of the United Nations Statistics Division; the European Union has none."""
-    name: str
+    name: Line
     region: Region
     category: Category
     eligible: bool

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.aggregates import Aggregate, Stamp, identify
+from domain.aggregates import Aggregate, Line, Stamp, identify
 from domain.parties import Iso3
 from domain.refusals import NotAllowed
 
@@ -31,7 +31,7 @@ class PartnerParticulars(BaseModel):
 
     centre_id: str
     """The short name under which the table of centres keeps it, such as ``BC-SEN``."""
-    name: str
+    name: Line
     city: str
     host_country_iso3: Iso3
     type: PartnerType

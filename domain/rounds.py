@@ -21,8 +21,8 @@ from domain.letters import LetterKind, PlannedLetter, plan
 from domain.parties import Category, Party, Region
 from domain.refusals import Fault, Invalid, NotAllowed
 
-Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
+Title = Annotated[Line, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Reason = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
 Distance = Annotated[timedelta, Gt(timedelta(0)), Le(timedelta(days=3_660))]
 
 # Later dates have no next day in some time zone of the calendar that programs count with.
@@ -42,9 +42,6 @@ class Due(BaseModel, frozen=True, extra="forbid", use_attribute_docstrings=True)
     def _exactly_one(self) -> Self:
         if (self.on is None) == (self.at is None):
             raise ValueError("Give either the day (on) or the moment (at).")
-        given = self.on or self.at
-        if given is not None and given.year > LAST_YEAR:
-            raise ValueError(f"Choose a due date before the year {LAST_YEAR + 1}.")
         return self
 
     def moment(self, time_zone: str) -> datetime:
@@ -527,7 +524,7 @@ def must_be_new(existing: Round | None) -> None:
     if existing:
         raise NotAllowed(
             "round-already-open",
-            f"A round with the id {existing.id} is open already: “{existing.title}”. Give a new one a new id.",
+            f"“{existing.title}” is open already under the id {existing.id}. Give a new round a new id.",
             round_id=existing.id,
         )
 

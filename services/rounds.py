@@ -6,11 +6,12 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
+from domain.aggregates import Text
 from domain.letters import Letter, LetterKind, PlannedLetter
 from domain.parties import ContactRole, Party
 from domain.questionnaires import Questionnaire
 from domain.refusals import Invalid
-from domain.rounds import Audience, Due, Invitation, Reason, Round, Schedule, Title
+from domain.rounds import Audience, Due, Invitation, Reason, Round, Schedule, Title, must_be_new
 from domain.rules import check, normalise
 from services.commands import Command, Recorded, Unit
 
@@ -26,7 +27,7 @@ class OpenRound(Command):
     audience: Audience
     due: Due
     schedule: Schedule = Schedule()
-    notice: str | None = None
+    notice: Text | None = None
 
 
 class IssueRound(Command):
@@ -89,6 +90,7 @@ class Rounds:
     """The handlers of all commands about rounds and invitations."""
 
     async def open(self, unit: Unit, command: OpenRound) -> Recorded:
+        must_be_new(await unit.find(Round, command.id))
         questionnaire = await unit.look(Questionnaire, command.questionnaire_id)
         questionnaire.form(command.form_version)
         round = Round.open(
