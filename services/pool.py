@@ -9,9 +9,9 @@ from psycopg_pool import AsyncConnectionPool
 LARGEST = 8
 """How many connections a pool has at the most."""
 PATIENCE_SECONDS = 5
-"""For how long a caller waits for a connection, and for how long one is looked for before the pool waits to be
-asked again. The pauses between two tries double each time, so a long patience finds a database that is back
-only minutes later."""
+"""For how long a caller waits for a connection, and for how long one is looked for before the pool waits to
+be asked again. The pauses between two tries double each time, so a long patience finds a database that is
+back only minutes later."""
 
 
 def make_pool(
