@@ -120,14 +120,17 @@ async def letters(
 async def newest_first(
     picture: Picture, state: str | None = None, before: int = 0, limit: int = 100
 ) -> list[Record]:
-    """Return letters with round and party: those of the latest moment first, after ``before`` others."""
+    """Return letters with round and party: the latest to end first, then those to come, soonest first.
+
+    ``before`` says how many to pass over.
+    """
     return await picture.all(
         """
         SELECT l.*, p.name, p.iso3, i.round_id, r.title AS round_title
         FROM letters l JOIN parties p ON p.id = l.party_id
         LEFT JOIN invitations i ON i.id = l.about LEFT JOIN rounds r ON r.id = i.round_id
         WHERE %(state)s::text IS NULL OR l.state = %(state)s
-        ORDER BY coalesce(l.ended_at, l.planned_at) DESC, l.id OFFSET %(before)s LIMIT %(limit)s
+        ORDER BY l.ended_at DESC NULLS LAST, l.planned_at, l.id OFFSET %(before)s LIMIT %(limit)s
         """,
         state=state,
         before=before,

@@ -177,10 +177,11 @@ async def overview(picture: Picture) -> list[Record]:
     """Return all rounds with how they stand and when the next letter or due date comes, newest first."""
     return await picture.all(
         """
-        SELECT r.*, i.issued, i.received, i.awaited, i.overdue, i.next_due_at, l.next_letter_at
+        SELECT r.*, i.issued, i.received, i.withdrawn, i.awaited, i.overdue, i.next_due_at, l.next_letter_at
         FROM rounds r
         CROSS JOIN LATERAL (
             SELECT count(*) AS issued, count(received_at) AS received,
+                   count(*) FILTER (WHERE state = 'withdrawn') AS withdrawn,
                    count(*) FILTER (WHERE state = 'issued') AS awaited,
                    count(*) FILTER (WHERE state = 'lapsed') AS overdue,
                    min(due_at) FILTER (WHERE state = 'issued') AS next_due_at

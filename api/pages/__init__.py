@@ -1,0 +1,39 @@
+"""The pages: drawn on the server, and usable without scripts."""
+
+from fastapi import APIRouter
+
+from api.pages import (
+    access,
+    answering,
+    chemicals,
+    gaps,
+    history,
+    home,
+    invitations,
+    letters,
+    opening,
+    parties,
+    programme,
+    questionnaires,
+    rounds,
+    static_files,
+)
+
+router = APIRouter(include_in_schema=False)
+for part in (
+    home,
+    rounds,
+    invitations,
+    answering,
+    gaps,
+    parties,
+    letters,
+    opening,
+    chemicals,
+    programme,
+    questionnaires,
+    history,
+    access,
+    static_files,
+):
+    router.include_router(part.router)

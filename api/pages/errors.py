@@ -1,0 +1,121 @@
+"""Problems as pages: what happened, what was kept, and what to do next."""
+
+from dataclasses import dataclass
+
+from fastapi import Request
+from starlette.responses import HTMLResponse
+
+from api.pages.frame import address, templates
+from api.problems import Problem
+from domain.refusals import Fault
+from services.directory import Person
+from services.settings import Settings
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What a page says to people about one kind of problem."""
+
+    heading: str
+    kept: str
+    next: str
+
+
+NOTHING = "Nothing was stored, and nothing that was stored before was changed."
+
+ADVICE = {
+    "not-found": Advice(
+        "There is nothing here",
+        "Nothing was changed.",
+        "Look at the address for a slip of the pen, or start from the home page. A record that came "
+        "later is not there as of an earlier moment.",
+    ),
+    "unauthenticated": Advice(
+        "Please sign in",
+        NOTHING,
+        "Sign in, then do it again. Whoever answers for a party opens the questionnaire by the link in "
+        "the letter.",
+    ),
+    "forbidden": Advice(
+        "This is not allowed",
+        NOTHING,
+        "Open the page on this site and do it from there. If you think that you should be allowed to, ask "
+        "the administrator.",
+    ),
+    "not-allowed": Advice(
+        "The record does not allow this now",
+        "Nothing was stored. The record stands as it was.",
+        "Go back, load the page again, and see how the record stands now.",
+    ),
+    "stale": Advice(
+        "Somebody changed this in the meantime",
+        "Nothing was stored, so that nobody’s change is overwritten unseen.",
+        "Go back, load the page again to see what changed, and then decide again.",
+    ),
+    "key-reused": Advice(
+        "This form was sent before, with other content",
+        "What was sent first was carried out. What you sent now was not stored.",
+        "Load the page with the form again. It then shows how things stand, and can be sent once more.",
+    ),
+    "too-large": Advice(
+        "That is too large",
+        NOTHING,
+        "Make the file or the text smaller, and send it again.",
+    ),
+    "unavailable": Advice(
+        "This is not available now",
+        "Nothing that was accepted before is lost.",
+        "Wait a few seconds and load the page again. If you were sending a form, send it again: it is "
+        "carried out once, however often it arrives.",
+    ),
+    "internal": Advice(
+        "Something went wrong on our side",
+        "Nothing that was accepted before is lost. The fault was noted.",
+        "Try again. If it happens again, tell the administrator what you were doing and when.",
+    ),
+}
+ADVICE["invalid"] = ADVICE["refused"] = Advice(
+    "What was given cannot be taken",
+    NOTHING,
+    "Go back, mend what is named here, and send it again. Your browser has kept what you typed.",
+)
+OTHER = Advice("That did not work", NOTHING, "Go back and try it in another way.")
+
+
+@dataclass(frozen=True)
+class BarePage:
+    """The frame of a page that is shown without a look at the database, which may be what is missing."""
+
+    person: Person | None
+    settings: Settings
+    path: str
+    as_of: None = None
+
+
+def render(request: Request, problem: Problem) -> HTMLResponse:
+    """Draw a problem as a page."""
+    settings: Settings = request.app.state.settings
+    page = BarePage(getattr(request.state, "person", None), settings, request.url.path)
+    html = templates.get_template("error.html").render(
+        page=page,
+        link=lambda path, **query: address(path, query),
+        problem=problem,
+        advice=_advice(problem, request),
+        faults=_unsaid(problem),
+        again=address(request.url.path, request.query_params) if request.method == "GET" else None,
+    )
+    return HTMLResponse(html, problem.status_code)
+
+
+def _advice(problem: Problem, request: Request) -> Advice:
+    if problem.name == "invalid" and request.method == "GET":
+        return Advice(
+            "That address cannot be read",
+            "Nothing was changed.",
+            "Mend the address, or start from the home page.",
+        )
+    return ADVICE.get(problem.name, OTHER)
+
+
+def _unsaid(problem: Problem) -> list[Fault]:
+    return [fault for fault in problem.faults if fault.what not in str(problem.detail)]

@@ -1,0 +1,147 @@
+"""Lays out the fields of an event for people: ids become names, lengths of time become words."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from api.pages import words
+from domain.aggregates import Aggregate
+from domain.forms import Form
+from domain.letters import PlannedLetter
+from domain.rounds import Due
+from projections.reading import Record
+
+_OF_EVERY_EVENT = frozenset({*Aggregate.Event.model_fields, *Aggregate.Created.model_fields})
+
+_PATHS: Mapping[str, str] = {
+    "party": "/parties/{code}",
+    "round": "/rounds/{id}",
+    "invitation": "/invitations/{id}",
+    "questionnaire": "/questionnaires/{id}",
+    "letter": "/history/{id}",
+    "chemical": "/history/{id}",
+    "delivery partner": "/history/{id}",
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A value as it is shown."""
+
+    kind: str
+    """``text``, ``code``, ``link``, ``list`` or ``facts``."""
+    text: str = ""
+    path: str = ""
+    parts: tuple["Shown", ...] = ()
+    facts: tuple[tuple[str, "Shown"], ...] = ()
+
+
+def record_path(record: Record) -> str:
+    """Return where a record is shown."""
+    return _PATHS[record["kind"]].format(id=record["id"], code=record["code"])
+
+
+def ids_in(value: Any) -> Iterator[UUID]:
+    """Find all ids in an event, at any depth."""
+    if isinstance(value, UUID):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from ids_in(getattr(value, name))
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from ids_in(each)
+
+
+class Shower:
+    """Shows values, with what is known about the ids and the questions in them."""
+
+    def __init__(
+        self, zone: str, records: Mapping[UUID, Record], people: Mapping[UUID, str], form: Form | None
+    ) -> None:
+        self._zone = zone
+        self._records = records
+        self._people = people
+        self._form = form
+
+    def facts(self, event: Aggregate.Event) -> list[tuple[str, Shown]]:
+        """Return the fields that an event has of its own."""
+        return [
+            (words.field_name(name), self._answers(value) if name == "answers" else self.show(value))
+            for name in type(event).model_fields
+            if name not in _OF_EVERY_EVENT and (value := getattr(event, name)) not in (None, (), [])
+        ]
+
+    def show(self, value: Any) -> Shown:
+        """Show a value by its type."""
+        match value:
+            case bool():
+                return Shown("text", "yes" if value else "no")
+            case UUID():
+                return self._id(value)
+            case datetime():
+                return Shown("text", f"{words.moment(value, self._zone, seconds=True)} {self._zone_name}")
+            case date():
+                return Shown("text", words.day(value))
+            case timedelta():
+                return Shown("text", words.duration(value.total_seconds()))
+            case Due():
+                return self._due(value)
+            case PlannedLetter():
+                return self._letter(value)
+            case Form():
+                count = words.count(len(value.questions), "question")
+                return Shown("text", f"{words.title(value.title)}, version {value.version}, {count}")
+            case BaseModel():
+                fields = type(value).model_fields
+                return Shown(
+                    "facts",
+                    facts=tuple((words.field_name(name), self.show(getattr(value, name))) for name in fields),
+                )
+            case list() | tuple():
+                return Shown("list", parts=tuple(self.show(each) for each in value))
+        return Shown("code" if _is_hash(str(value)) else "text", str(value))
+
+    @property
+    def _zone_name(self) -> str:
+        return words.zone_name(self._zone)
+
+    def _id(self, id: UUID) -> Shown:
+        if record := self._records.get(id):
+            return Shown("link", record["name"] or str(id), record_path(record))
+        if name := self._people.get(id):
+            return Shown("text", name)
+        return Shown("code", str(id))
+
+    def _due(self, due: Due) -> Shown:
+        if due.on is not None:
+            return Shown("text", f"end of {words.day(due.on)}, by the party’s own calendar")
+        assert due.at is not None
+        return self.show(due.at)
+
+    def _letter(self, letter: PlannedLetter) -> Shown:
+        name = words.letter_name(letter.kind, letter.offset.total_seconds())
+        at = words.moment(letter.at, self._zone, seconds=True)
+        return Shown("link", f"{name}: {at} {self._zone_name}", f"/history/{letter.letter_id}")
+
+    def _answers(self, answers: Mapping[str, Any]) -> Shown:
+        facts = []
+        for name, value in answers.items():
+            question = self._form.question(name) if self._form else None
+            if question is None:
+                facts.append((name, self.show(value)))
+                continue
+            lines = words.answer(question, value, "en", self._form.default_language if self._form else "en")
+            parts = tuple(Shown("text", line) for line in lines)
+            facts.append(
+                (words.title(question.label), parts[0] if len(parts) == 1 else Shown("list", parts=parts))
+            )
+        return Shown("facts", facts=tuple(facts))
+
+
+def _is_hash(written: str) -> bool:
+    return len(written) == 64 and all(digit in "0123456789abcdef" for digit in written)

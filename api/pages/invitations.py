@@ -1,0 +1,78 @@
+"""The file of one questionnaire sent to one party: state, answers, letters, and what staff can do."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+
+from api.access import Acting
+from api.pages.forms import Filled, give, new_key
+from api.pages.frame import Page, Visiting
+from domain.forms import Form
+from domain.rounds import Due
+from projections import gaps, letters, questionnaires, rounds
+from services.rounds import ExtendInvitation, WithdrawInvitation
+
+router = APIRouter()
+
+
+@router.get("/invitations/{id:uuid}")
+async def file(visit: Visiting, id: UUID) -> Response:
+    """Show everything about one invitation."""
+    async with visit.look() as page:
+        return await show_file(page, id)
+
+
+async def show_file(page: Page, id: UUID, doing: str = "", filled: Filled | None = None) -> Response:
+    """Draw the file, with the form for what somebody is ``doing`` as it was filled in."""
+    invitation = page.found(await rounds.invitation(page.picture, id), "invitation")
+    form = await questionnaires.form(page.picture, invitation["questionnaire_id"], invitation["form_version"])
+    written = await letters.letters(page.picture, about=id)
+    filled = filled or Filled({})
+    return page.show(
+        "invitations/file.html",
+        filled.status,
+        invitation=invitation,
+        form=Form.model_validate(form["form"]) if form else None,
+        language="en",
+        given=await gaps.answers(page.picture, id),
+        letters=sorted(written, key=lambda letter: (letter["planned_at"], str(letter["id"]))),
+        doing=doing,
+        filled=filled,
+        key=new_key(),
+    )
+
+
+@router.post("/invitations/{id:uuid}/extend")
+async def extend(visit: Visiting, actor: Acting, id: UUID) -> Response:
+    """Give one party more time."""
+    form = await visit.form()
+    filled = Filled.of(form)
+    on, at = filled.day("due_on"), filled.moment("due_at", visit.settings.secretariat_time_zone)
+    reason = filled.words("reason", "Say why the party is given more time.")
+    if not on and not at and not filled.faults:
+        filled.fault("due", "Choose the new due date.")
+    if not filled.faults:
+        due = Due(on=on, at=None if on else at)
+        command = ExtendInvitation(invitation_id=id, due=due, reason=reason[:2_000])
+        answer = await give(visit, command, actor, form)
+        if answer.outcome == "done":
+            return visit.go(f"/invitations/{id}", answer.position)
+        filled.refuse(answer)
+    async with visit.look() as page:
+        return await show_file(page, id, "extend", filled)
+
+
+@router.post("/invitations/{id:uuid}/withdraw")
+async def withdraw(visit: Visiting, actor: Acting, id: UUID) -> Response:
+    """Take the questionnaire back from one party."""
+    form = await visit.form()
+    filled = Filled.of(form)
+    reason = filled.words("reason", "Say why the questionnaire is withdrawn.")
+    if not filled.faults:
+        command = WithdrawInvitation(invitation_id=id, reason=reason[:2_000])
+        answer = await give(visit, command, actor, form)
+        if answer.outcome == "done":
+            return visit.go(f"/invitations/{id}", answer.position)
+        filled.refuse(answer)
+    async with visit.look() as page:
+        return await show_file(page, id, "withdraw", filled)
