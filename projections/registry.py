@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+from functools import cache
 from importlib.resources import files
 
 from projections import chemicals, gaps, letters, parties, programme, questionnaires, rounds
@@ -14,10 +15,12 @@ PROJECTIONS: tuple[Projection, ...] = tuple(
 TABLES: tuple[Table, ...] = tuple(table for projection in PROJECTIONS for table in projection.tables)
 
 
+@cache
 def code_version() -> str:
     """Return a short name for what the tables are made by: it changes when the code does.
 
-    Comments and layout do not count. The domain counts, since it reads the stored events.
+    Comments and layout do not count. The domain counts, since it reads the stored events. It is looked at
+    once, for a process goes on with the code that it began with, whatever is put in its place meanwhile.
     """
     summary = hashlib.sha256()
     for package in ("domain", "projections"):
