@@ -12,7 +12,8 @@ from uuid import UUID, uuid5
 
 from eventsourcing.domain import BaseAggregate, CanInitAggregate, CanMutateAggregate
 from eventsourcing.utils import resolve_topic
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, StringConstraints
+from pydantic_core import CoreSchema, core_schema
 
 NAMESPACE = UUID("6d616e64-6174-5e00-8000-000000000000")
 """The root of every computed id. Changing it would orphan every record."""
@@ -30,29 +31,49 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError("The moment lies outside the years that can be counted.") from None
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+class _KeptInUtc:
+    """Lets a moment in UTC pass as it is, and turns any other into one.
+
+    Nearly every moment comes out of the log and is in UTC already. That is found out without calling Python,
+    which would take a third of the time in which an event is read.
+    """
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        in_utc = core_schema.datetime_schema(tz_constraint=0)
+        elsewhere = core_schema.datetime_schema(tz_constraint="aware")
+        return core_schema.union_schema(
+            [in_utc, core_schema.no_info_after_validator_function(_in_utc, elsewhere)],
+            mode="left_to_right",
+            custom_error_type="moment",
+            custom_error_message="Give a day and a time with its zone, such as 2026-03-02T09:00:00Z.",
+        )
+
+
+Moment = Annotated[datetime, _KeptInUtc()]
 """A point in time, kept in UTC."""
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f]")
 _LINE_BREAKS = "\t\n\r"
 
 
-def _on_one_line(text: str) -> str:
+def on_one_line(text: str) -> str:
+    """Refuse line breaks and control characters."""
     if _UNPRINTABLE.search(text):
         raise ValueError("Take out the line breaks and control characters.")
     return text
 
 
-def _without_control_characters(text: str) -> str:
+def without_control_characters(text: str) -> str:
+    """Refuse control characters other than line breaks."""
     if any(sign not in _LINE_BREAKS for sign in _UNPRINTABLE.findall(text)):
         raise ValueError("Take out the control characters.")
     return text
 
 
-Line = Annotated[str, AfterValidator(_on_one_line)]
+Line = Annotated[str, AfterValidator(on_one_line)]
 """Text on one line, fit for the subject of a letter and for every table."""
 
-Text = Annotated[str, AfterValidator(_without_control_characters)]
+Text = Annotated[str, AfterValidator(without_control_characters)]
 """Text that may have several lines."""
 
 Actor = Annotated[str, StringConstraints(pattern=r"^(person|workflow|service):[a-z0-9-]+$")]

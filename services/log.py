@@ -19,7 +19,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -83,8 +83,7 @@ class KnownCommand:
     recorded_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedEvent:
+class LoggedEvent(NamedTuple):
     """An event as it stands in the log."""
 
     position: int
@@ -394,7 +393,7 @@ class LogReader:
             binary=True,
             prepare=True,
         )
-        return [LoggedEvent(*row) for row in await cursor.fetchall()]
+        return list(map(LoggedEvent._make, await cursor.fetchall()))
 
 
 async def notifications(connection: psycopg.AsyncConnection, channel: str) -> AsyncIterator[None]:
