@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
@@ -45,9 +45,11 @@ async def signed_in(
     if person_id is None:
         return None
     services: Services = request.app.state.services
-    person = await services.directory.find(person_id)
+    person: Person | None = await services.directory.find(person_id)
     # Whoever left, or was erased from the directory, does not act any more.
-    return person if person and person.role else None
+    person = person if person and person.role else None
+    request.state.person = person
+    return person
 
 
 SignedIn = Annotated[Person | None, Depends(signed_in)]
@@ -67,7 +69,7 @@ Acting = Annotated[UUID, Depends(acting)]
 
 def answering(
     request: Request,
-    invitation_id: UUID,
+    invitation_id: Annotated[UUID, Path(description="The id of the invitation.")],
     person: SignedIn,
     token: Annotated[
         str | None, Query(description="The token of the link in a letter.", max_length=200)

@@ -80,7 +80,12 @@ class Site:
 
     def stranger(self, **headers: str) -> httpx.AsyncClient:
         """Return a client that has no token."""
-        return httpx.AsyncClient(base_url=self.client.base_url, headers=headers, timeout=20)
+        return self.anonymous(str(self.client.base_url), **headers)
+
+    @staticmethod
+    def anonymous(address: str, **headers: str) -> httpx.AsyncClient:
+        """Return a client for an address that says nothing of who it is."""
+        return httpx.AsyncClient(base_url=address, headers=headers, timeout=20)
 
 
 def _full(path: str) -> str:
@@ -130,6 +135,7 @@ async def projecting(settings: Settings) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
+        # A projector that stopped by itself says here why.
         with contextlib.suppress(asyncio.CancelledError):
             await task
 

@@ -1,0 +1,117 @@
+"""Who may act, and what other sites can make a browser do: nothing."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from api.access import COOKIE
+from services.access import SESSION_AGE, Tokens
+from services.directory import Person
+from services.settings import Settings
+from services.wiring import Services
+from tests.api.conftest import MARTAS_ID, Site, problem_of, visiting
+from tests.cast import register
+
+PARTY = register("KEN").model_dump(mode="json")
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+TOKENS = Tokens(SecretStr("a secret"))
+
+
+def test_a_session_is_known_until_it_is_too_old() -> None:
+    token = TOKENS.session(MARTAS_ID, NOW)
+    assert TOKENS.person_of_session(token, NOW + SESSION_AGE - timedelta(seconds=1)) == MARTAS_ID
+    assert TOKENS.person_of_session(token, NOW + SESSION_AGE) is None
+
+
+def test_no_token_is_read_for_what_it_was_not_made_for() -> None:
+    invitation, contact = uuid4(), uuid4()
+    session, link = TOKENS.session(MARTAS_ID, NOW), TOKENS.link(invitation, contact)
+    assert TOKENS.contact_of_link(link, invitation) == contact
+    assert TOKENS.contact_of_link(link, uuid4()) is None
+    assert TOKENS.contact_of_link(session, invitation) is None
+    assert TOKENS.person_of_session(link, NOW) is None
+    assert Tokens(SecretStr("another")).contact_of_link(link, invitation) is None
+
+
+@pytest.mark.parametrize("spoil", ["", "x", "é", "====", "A" * 200, "\x00"])
+def test_a_token_that_is_not_ours_is_nobodys(spoil: str) -> None:
+    assert TOKENS.person_of_session(spoil, NOW) is None
+    assert TOKENS.contact_of_link(spoil, MARTAS_ID) is None
+    token = TOKENS.session(MARTAS_ID, NOW)
+    assert TOKENS.person_of_session(token[:-2] + ("AA" if token[-2:] != "AA" else "BB"), NOW) is None
+
+
+async def test_a_command_without_a_person_is_refused(site: Site) -> None:
+    async with site.stranger() as stranger:
+        refused = await stranger.post("/api/v1/parties", json=PARTY)
+        problem_of(refused, 401, "unauthenticated")
+        assert refused.headers["WWW-Authenticate"].startswith("Bearer")
+        assert (await stranger.get("/api/v1/parties")).status_code == 200
+    async with site.stranger(Authorization="Bearer made-up") as stranger:
+        problem_of(await stranger.post("/api/v1/parties", json=PARTY), 401, "unauthenticated")
+    assert await site.log_position() == 0
+
+
+async def test_whoever_left_the_directory_does_not_act_any_more(site: Site, services: Services) -> None:
+    await services.directory.erase(MARTAS_ID)
+    problem_of(await site.send("/parties", PARTY), 401, "unauthenticated")
+    await services.directory.keep(Person(MARTAS_ID, "Marta", "marta@example.org"))
+    problem_of(await site.send("/parties", PARTY), 401, "unauthenticated")
+
+
+def cookie_of(site: Site) -> dict[str, str]:
+    """The header by which Marta's browser is known."""
+    return {"Cookie": f"{COOKIE}={site.tokens.session(MARTAS_ID, datetime.now(UTC))}"}
+
+
+async def test_a_browser_acts_from_our_own_pages_only(site: Site) -> None:
+    host = f"{site.client.base_url.host}:{site.client.base_url.port}"
+    theirs: tuple[dict[str, str], ...] = (
+        {},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": f"http://{host}"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": f"http://{host}.evil.example"},
+        {"Authorization": "Basic x", "Sec-Fetch-Site": "cross-site"},
+    )
+    async with site.stranger(**cookie_of(site)) as browser:
+        for headers in theirs:
+            refused = await browser.post("/api/v1/parties", json=PARTY, headers=headers)
+            problem_of(refused, 403, "from-another-site")
+        assert await site.log_position() == 0
+        ours = ({"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {"Origin": f"http://{host}"})
+        for code, headers in zip(("KEN", "PER", "FJI"), ours, strict=True):
+            party = register(code).model_dump(mode="json")
+            taken = await browser.post("/api/v1/parties", json=party, headers=headers)
+            assert taken.status_code == 201, taken.text
+
+
+async def test_every_answer_keeps_browsers_from_doing_harm_with_it(site: Site) -> None:
+    for path in ("/health", "/api/v1/parties", "/nothing", "/problems/stale", "/api/v1/parties/%00"):
+        headers = (await site.client.get(path)).headers
+        assert "default-src 'self'" in headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        # With no-referrer a browser would say “Origin: null” of our own forms.
+        assert headers["referrer-policy"] == "same-origin"
+
+
+async def test_nobody_signs_in_without_proof_unless_the_settings_say_so(
+    site: Site, settings: Settings
+) -> None:
+    wanted = {"person_id": str(MARTAS_ID)}
+    problem_of(await site.client.get("/api/v1/access/staff"), 403, "sign-in-is-not-open")
+    problem_of(await site.client.post("/api/v1/access/sessions", json=wanted), 403, "sign-in-is-not-open")
+    async with visiting(settings.model_copy(update={"open_sign_in": True})) as tried, tried.stranger() as me:
+        staff = (await me.get("/api/v1/access/staff")).json()
+        assert [person["name"] for person in staff] == ["Marta Lindqvist"]
+        nobody = await me.post("/api/v1/access/sessions", json={"person_id": str(uuid4())})
+        problem_of(nobody, 422, "unknown-person")
+        session: httpx.Response = await me.post("/api/v1/access/sessions", json=wanted)
+        headers = {"Authorization": f"Bearer {session.json()['token']}"}
+        assert (await me.post("/api/v1/parties", json=PARTY, headers=headers)).status_code == 201
