@@ -13,16 +13,31 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from annotated_types import Gt, Le, Lt
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
-from domain.aggregates import Aggregate, Line, Moment, Stamp, Text, identify
+from domain.aggregates import (
+    Aggregate,
+    Moment,
+    Stamp,
+    identify,
+    on_one_line,
+    without_control_characters,
+)
 from domain.forms import Answers
 from domain.letters import LetterKind, PlannedLetter, plan
 from domain.parties import Category, Party, Region
 from domain.refusals import Fault, Invalid, NotAllowed
 
-Title = Annotated[Line, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Reason = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
+Title = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(on_one_line),
+]
+Reason = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000),
+    AfterValidator(without_control_characters),
+]
 Distance = Annotated[timedelta, Gt(timedelta(0)), Le(timedelta(days=3_660))]
 
 # Later dates have no next day in some time zone of the calendar that programs count with.
@@ -109,7 +124,7 @@ class Round(Aggregate):
         audience: Audience
         due: Due
         schedule: Schedule
-        notice: Text | None = None
+        notice: str | None = None
         """A note that every page and export of the round must carry, such as where its data come from."""
 
         def apply(self, round: "Round") -> None:

@@ -7,7 +7,6 @@ from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from uuid import UUID
 
-from domain.aggregates import Text
 from domain.letters import Letter, LetterKind
 from domain.parties import Party
 from domain.rounds import Invitation, Round
@@ -31,7 +30,7 @@ class SuppressLetter(Command):
     """Decide not to send a letter that is due."""
 
     letter_id: UUID
-    reason: Text
+    reason: str
 
 
 class Letters:

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from domain.aggregates import Text
 from domain.letters import Letter, LetterKind, PlannedLetter
 from domain.parties import ContactRole, Party
 from domain.questionnaires import Questionnaire
@@ -27,7 +26,7 @@ class OpenRound(Command):
     audience: Audience
     due: Due
     schedule: Schedule = Schedule()
-    notice: Text | None = None
+    notice: str | None = None
 
 
 class IssueRound(Command):

@@ -342,6 +342,7 @@ FAULTY: tuple[tuple[dict[str, Any], str], ...] = (
     ({"title": " "}, "/title"),
     ({"title": "x" * 201}, "/title"),
     ({"title": 5}, "/title"),
+    ({"title": "Needs\n2026"}, "/title"),
     ({"questionnaire_id": "none"}, "/questionnaire_id"),
     ({"audience": {"categories": []}}, "/audience/categories"),
     ({"audience": {"categories": ["rich", "developing"]}}, "/audience/categories/0"),
@@ -372,7 +373,7 @@ async def test_a_text_with_a_null_character_is_refused_before_it_stands_in_the_l
     site: Site, office: Office
 ) -> None:
     before = await site.log_position()
-    refused = await site.send("/rounds", a_round(QUESTIONNAIRE) | {"title": "Needs\0"})
+    refused = await site.send("/rounds", a_round(QUESTIONNAIRE) | {"notice": "Needs\0"})
     problem_of(refused, 422, "null-character")
     surrogate = json.dumps(a_round(QUESTIONNAIRE) | {"title": "\ud800"})
     as_json = {"Content-Type": "application/json"}
