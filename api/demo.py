@@ -209,5 +209,5 @@ def _contact(iso3: str, name: str, role: ContactRole) -> Person:
     words = role.replace("_", " ")
     short = "ocp" if role is ContactRole.OFFICIAL_CONTACT_POINT else "dna"
     return Person(
-        identify("demo contact", iso3, role), f"The {words} of {name}", f"{short}.{iso3.lower()}@example.org"
+        identify("demo contact", iso3, role), f"{words.capitalize()} of {name}", f"{short}.{iso3.lower()}@example.org"
     )
