@@ -3,9 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -14,11 +12,13 @@ from api import (
     access,
     chemicals,
     commands,
+    docs,
     gaps,
     health,
     history,
     letters,
     openapi,
+    pages,
     parties,
     problems,
     programme,
@@ -26,6 +26,7 @@ from api import (
     rounds,
 )
 from api.door import OwnPagesOnly, ReadableSizes, SafeHeaders
+from api.pages import errors
 from api.problems import LastResort
 from projections.reading import Tables
 from services.settings import Settings
@@ -68,12 +69,12 @@ def create(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]  # as FastAPI says to do it
-    problems.install(app)
+    problems.install(app, errors.render)
     app.include_router(health.router)
     for router in ROUTERS:
         app.include_router(router, prefix=openapi.ROOT)
-    if find_spec("api.pages") and (pages := getattr(import_module("api.pages"), "router", None)):
-        app.include_router(pages)
+    app.include_router(docs.router)
+    app.include_router(pages.router)
     return app
 
 

@@ -5,10 +5,8 @@ refusals of the domain, requests that cannot be read, a database that is out of 
 """
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from traceback import extract_tb
 from typing import Any
 
@@ -280,18 +278,21 @@ def wants_page(request: Request) -> bool:
 
 
 def _page(request: Request, problem: Problem) -> Response | None:
-    if not wants_page(request) or find_spec("api.pages") is None or find_spec("api.pages.errors") is None:
-        return None
-    page: Response | None = import_module("api.pages.errors").render(request, problem)
-    return page
+    render: Render | None = getattr(request.app.state, "problem_page", None)
+    return render(request, problem) if render and wants_page(request) else None
 
 
 async def _handle(request: Request, error: Exception) -> Response:
     return answer(request, of_error(error, request))
 
 
-def install(app: FastAPI) -> None:
-    """Let every error of the application leave as a problem."""
+Render = Callable[[Request, Problem], Response]
+"""Draws a problem as a page."""
+
+
+def install(app: FastAPI, render: Render) -> None:
+    """Let every error of the application leave as a problem, for people as the page that ``render`` draws."""
+    app.state.problem_page = render
     for kind in (
         Refusal,
         Unavailable,

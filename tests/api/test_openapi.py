@@ -1,5 +1,6 @@
 """The description of the interface: whole, in words of people, and true."""
 
+import html
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from api import openapi
 from api.app import ROUTERS, create
 from services.settings import Settings
+from tests.api.conftest import Site
 
 SETTINGS = Settings.model_validate({"writer_url": "x", "reader_url": "x", "secret": "x"})
 
@@ -84,3 +86,11 @@ def test_every_model_says_what_it_is(document: dict[str, Any]) -> None:
     for name, schema in document["components"]["schemas"].items():
         if schema.get("type") == "object" and not name.startswith("Body_"):
             assert schema.get("description"), name
+
+
+async def test_the_description_can_be_read_as_a_page(site: Site, document: dict[str, Any]) -> None:
+    page = await site.client.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    for _, operation in operations(document):
+        assert operation["summary"] in html.unescape(page.text)
+    assert (await site.client.get("/api/v1/openapi.json")).json() == document
