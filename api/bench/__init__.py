@@ -1,0 +1,50 @@
+"""How fast Mandate is, beside things that are not ours and do the same work on the same server.
+
+The figures that count are ratios, measured in turns within one run (see api.bench.ground). Rates a second
+are told as well, for whoever wants to know what the machine was like.
+"""
+
+import json as json_format
+import sys
+
+import uvloop
+from rich.console import Console
+
+from api.bench import loading, order, rebuilding, rows, writing
+from api.bench.figures import drawn, rounded
+from api.bench.ground import WHOLE, Figures, Ground
+from api.stack.account import temporary_folder
+from api.stack.postgres import PostgresServer
+
+SUBJECTS = (writing, loading, rebuilding, rows, order)
+
+
+def main(json: bool) -> None:
+    """Measure all on a server of its own, and print what was found: as tables, or as one JSON object."""
+    figures = uvloop.run(_measure_on_own_server())
+    if json:
+        sys.stdout.write(json_format.dumps(rounded(figures)) + "\n")
+        return
+    console = Console(highlight=False)
+    for table in drawn(figures):
+        console.print(table)
+        console.print()
+
+
+async def measure(ground: Ground) -> Figures:
+    """Measure all subjects, one after the other."""
+    figures: Figures = {}
+    for subject in SUBJECTS:
+        figures |= await subject.measure(ground)
+    return figures
+
+
+async def _measure_on_own_server() -> Figures:
+    # With the settings of the local stack: nothing is made quicker by promising less.
+    progress = Console(stderr=True, highlight=False)
+    with temporary_folder() as folder:
+        progress.print(
+            "Starting a PostgreSQL of its own. All takes some minutes; the machine should be idle."
+        )
+        async with PostgresServer(folder) as server:
+            return await measure(Ground(server, WHOLE, progress.print))
