@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from fastapi import Request
+from starlette.datastructures import FormData
 from starlette.responses import HTMLResponse
 
 from api.pages.frame import address, templates
@@ -65,8 +66,7 @@ ADVICE = {
     "unavailable": Advice(
         "This is not available now",
         "Nothing that was accepted before is lost.",
-        "Wait a few seconds and load the page again. If you were sending a form, send it again: it is "
-        "carried out once, however often it arrives.",
+        "Wait a few seconds, then try again.",
     ),
     "internal": Advice(
         "Something went wrong on our side",
@@ -102,7 +102,9 @@ def render(request: Request, problem: Problem) -> HTMLResponse:
         problem=problem,
         advice=_advice(problem, request),
         faults=_unsaid(problem),
-        again=address(request.url.path, request.query_params) if request.method == "GET" else None,
+        again=address(request.url.path, request.query_params),
+        is_get=request.method == "GET",
+        sent=_sent(problem, request),
     )
     return HTMLResponse(html, problem.status_code)
 
@@ -115,6 +117,16 @@ def _advice(problem: Problem, request: Request) -> Advice:
             "Mend the address, or start from the home page.",
         )
     return ADVICE.get(problem.name, OTHER)
+
+
+def _sent(problem: Problem, request: Request) -> list[tuple[str, str]]:
+    """Return what was typed into a form that cannot be taken in now, so that it can be sent again."""
+    form: FormData | None = getattr(request.state, "sent", None)
+    if form is None or problem.name not in ("unavailable", "internal"):
+        return []
+    if any(not isinstance(value, str) for _, value in form.multi_items()):
+        return []  # A file does not come back from us: the reader chooses it anew.
+    return [(name, str(value)) for name, value in form.multi_items()]
 
 
 def _unsaid(problem: Problem) -> list[Fault]:

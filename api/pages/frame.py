@@ -1,6 +1,7 @@
 """What every page has in common: who reads it, as of when, and the frame around it."""
 
 import hashlib
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from fastapi import Depends, Query, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -26,6 +27,7 @@ from services.settings import Settings
 from services.wiring import Services
 
 HERE = Path(__file__).parent
+_OWN_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 MENU = (
     ("/rounds", "Rounds"),
     ("/parties", "Parties"),
@@ -63,9 +65,9 @@ def address(path: str, query: Mapping[str, Any]) -> str:
 
 def own_path(written: object) -> str:
     """Return a path of this site, or the home page for anything else that somebody wrote into a link."""
-    parts = urlsplit(str(written or ""))
-    is_own = not parts.scheme and not parts.netloc and parts.path.startswith("/")
-    return address(parts.path, {}) + (f"?{parts.query}" if parts.query else "") if is_own else "/"
+    path = str(written or "")
+    # Browsers read a backslash as a slash, and two slashes as the beginning of another site's address.
+    return path if _OWN_PATH.fullmatch(path) else "/"
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,10 @@ class Visit:
 
     async def form(self) -> FormData:
         """Read what was sent. An answer that is empty is there, and empty."""
-        return await self.request.form(max_files=1, max_fields=2_000)
+        sent = await self.request.form(max_files=1, max_fields=2_000)
+        # Should it be impossible to take it in now, the page that says so still has it.
+        self.request.state.sent = sent
+        return sent
 
     def go(self, path: str, position: int | None = None, **query: Any) -> RedirectResponse:
         """Send the reader to a page that shows what he has just written."""

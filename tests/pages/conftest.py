@@ -1,0 +1,233 @@
+"""A browser that looks at the site, on a database of the test's own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page, Response, async_playwright
+
+from domain.forms import Form
+from domain.parties import Category, ContactRole
+from domain.rounds import Audience, Due, invitation_id
+from services.access import Tokens
+from services.directory import Person
+from services.rounds import IssueRound, OpenRound
+from services.settings import Settings
+from services.wiring import Services
+from services.xlsforms import read
+from tests.api.conftest import MARTAS_ID, projecting, serving
+from tests.cast import KENYA, PERU, Office, contact_of
+
+WEIGHT_LIMIT_BYTES = 100_000
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+_WEIGHT = """[...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    .filter((entry) => entry.initiatorType !== "fetch")
+    .reduce((sum, entry) => sum + entry.decodedBodySize, 0)"""
+"""What a page and its parts weigh, unpacked; without what a script asked for later."""
+
+
+@pytest.fixture(scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """The browser of the system, without a window."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@dataclass
+class Reader:
+    """Somebody with a browser. Every page is held to what all pages promise when it is looked at."""
+
+    page: Page
+    site: str
+    tokens: Tokens
+    outside: list[str] = field(default_factory=list)
+    """Requests that went to another site; there must be none."""
+    complaints: list[str] = field(default_factory=list)
+    """What the browser complained about, such as what the content security policy stopped."""
+
+    async def open(self, path: str) -> Response:
+        """Go to a page of the site, once the tables show all that was recorded."""
+        await caught_up(self.site)
+        response = await self.page.goto(self.site + path)
+        assert response is not None
+        return response
+
+    async def sign_in(self) -> None:
+        """Sign in as Marta."""
+        await self.open("/sign-in")
+        await self.page.get_by_label("Marta").check()
+        await self.press("Sign in")
+
+    async def press(self, name: str) -> None:
+        """Press a button and wait for the page that follows."""
+        await self.page.get_by_role("button", name=name, exact=True).first.click()
+        await self.page.wait_for_load_state()
+
+    async def follow(self, name: str) -> None:
+        """Follow a link and wait for the page that follows."""
+        await self.page.get_by_role("link", name=name, exact=True).first.click()
+        await self.page.wait_for_load_state()
+
+    async def text(self) -> str:
+        """Return what the page says, in one line."""
+        return " ".join((await self.page.locator("body").inner_text()).split())
+
+    async def heading(self) -> str:
+        """Return the heading of the page."""
+        return await self.page.locator("h1").inner_text()
+
+    async def must_be_good(self) -> None:
+        """Hold the page to what all pages promise."""
+        address = self.page.url
+        assert not self.outside, f"{address} asks other sites for {self.outside}"
+        assert not self.complaints, f"{address}: {self.complaints}"
+        found = await Axe().run(self.page)
+        assert found.violations_count == 0, f"{address}\n{found.generate_report()}"
+        across = await self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert across <= 0, f"{address} is {across} pixels wider than the screen"
+        styled = await self.page.locator("[style], style, script:not([src])").count()
+        assert styled == 0, f"{address} has styles or scripts in its text"
+        weight = await self.page.evaluate(_WEIGHT)
+        assert weight < WEIGHT_LIMIT_BYTES, f"{address} weighs {weight} bytes"
+
+
+async def caught_up(site: str) -> None:
+    """Return once the tables stand where the log stands."""
+    async with httpx.AsyncClient(base_url=site) as client:
+        for _ in range(400):
+            ready = (await client.get("/ready")).json()
+            if ready["ready"] and ready["tables_position"] == ready["log_position"]:
+                return
+            await asyncio.sleep(0.05)
+    raise AssertionError("The tables did not catch up with the log.")
+
+
+def link_of(tokens: Tokens, invitation: UUID, code: str) -> str:
+    """Return the path of the link that the contact of a party has in a letter."""
+    contact = contact_of(code, ContactRole.OFFICIAL_CONTACT_POINT)
+    return f"/invitations/{invitation}/answer?token={tokens.link(invitation, contact.id)}"
+
+
+@pytest.fixture
+def open_settings(settings: Settings) -> Settings:
+    """Settings by which anybody may sign in."""
+    return settings.model_copy(update={"open_sign_in": True})
+
+
+@pytest.fixture
+async def site(open_settings: Settings, services: Services) -> AsyncIterator[str]:
+    """The address of the site, with a projector beside it and Marta in the directory."""
+    person = Person(MARTAS_ID, "Marta Lindqvist", "marta@example.org", "en", "programme manager")
+    await services.directory.keep(person)
+    async with projecting(open_settings), serving(open_settings) as address:
+        await caught_up(address)
+        yield address
+
+
+Hire = Callable[..., Awaitable[Reader]]
+
+
+@pytest.fixture
+async def hire(chromium: Browser, site: str, open_settings: Settings) -> AsyncIterator[Hire]:
+    """Gives a browser of its own to each reader who is asked for."""
+    contexts = []
+
+    async def hire(**options: Any) -> Reader:
+        context = await chromium.new_context(**options)
+        contexts.append(context)
+        context.set_default_timeout(20_000)
+        reader = Reader(await context.new_page(), site, Tokens(open_settings.secret))
+        reader.page.on(
+            "request",
+            lambda request: None if request.url.startswith(site) else reader.outside.append(request.url),
+        )
+        reader.page.on(
+            "console",
+            lambda message: (
+                reader.complaints.append(message.text)
+                if message.type == "error" and "the server responded with a status" not in message.text
+                else None
+            ),
+        )
+        reader.page.on("pageerror", lambda error: reader.complaints.append(str(error)))
+        return reader
+
+    yield hire
+    for context in contexts:
+        await context.close()
+
+
+@pytest.fixture
+async def reader(hire: Hire) -> Reader:
+    """Somebody who has not signed in."""
+    return await hire()
+
+
+@pytest.fixture
+async def manager(hire: Hire) -> Reader:
+    """Marta, signed in."""
+    reader = await hire()
+    await reader.sign_in()
+    return reader
+
+
+def needs_form() -> Form:
+    """The questionnaire of 2016, as it is shipped."""
+    return read(files("domain.reference").joinpath("needs-2016.xlsx").read_bytes()).form
+
+
+@pytest.fixture
+async def office(services: Services) -> Office:
+    """The Secretariat at work, by the real clock."""
+    return Office(services, datetime.now(UTC))
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The needs survey, issued to Kenya and Peru."""
+
+    round_id: UUID
+    kenya: UUID
+    peru: UUID
+
+
+@pytest.fixture
+async def survey(office: Office) -> Survey:
+    """A round of the questionnaire of 2016 that is due in thirty days."""
+    await office.with_parties()
+    questionnaire_id = await office.with_form(needs_form())
+    round_id = uuid4()
+    await office.do(
+        OpenRound(
+            id=round_id,
+            title="Needs survey",
+            questionnaire_id=questionnaire_id,
+            form_version="2016.1",
+            audience=Audience(categories=(Category.DEVELOPING, Category.IN_TRANSITION)),
+            due=Due(on=(office.now + timedelta(days=30)).date()),
+            notice="These answers are invented.",
+        )
+    )
+    await office.do(IssueRound(round_id=round_id, party_ids=(KENYA, PERU)))
+    return Survey(round_id, invitation_id(round_id, KENYA), invitation_id(round_id, PERU))

@@ -1,0 +1,106 @@
+"""What every page promises: no barriers, no scripts needed, nothing from elsewhere, and little to load."""
+
+import pytest
+
+from domain.chemicals import chemical_id
+from services import reference
+from services.chemicals import ListChemical
+from services.rounds import SubmitResponse
+from tests.cast import Office
+from tests.pages.conftest import Hire, Reader, Survey, link_of
+
+WIDTHS = {"desk": (1280, 800), "phone": (360, 740)}
+
+
+@pytest.fixture
+async def everything(office: Office, survey: Survey) -> None:
+    """One of each kind of record."""
+    await office.do(SubmitResponse(invitation_id=survey.kenya, answers={"priority_areas": ["customs"]}))
+    for row in reference.chemicals()[:3]:
+        await office.do(row.listing())
+    await office.do(reference.centres()[0].registration())
+
+
+def paths(survey: Survey, reader: Reader, questionnaire: str) -> list[str]:
+    """Every page that there is to read."""
+    return [
+        "/",
+        "/rounds",
+        f"/rounds/{survey.round_id}",
+        f"/rounds/{survey.round_id}/issue",
+        "/rounds/new",
+        f"/invitations/{survey.kenya}",
+        f"/invitations/{survey.peru}",
+        link_of(reader.tokens, survey.kenya, "KEN"),
+        link_of(reader.tokens, survey.peru, "PER"),
+        f"/gaps/{survey.round_id}",
+        f"/gaps/{survey.round_id}?question=difficulties",
+        f"/gaps/{survey.round_id}/customs",
+        f"/gaps/{survey.round_id}/customs/Africa",
+        "/parties",
+        "/parties/KEN",
+        "/questionnaires",
+        questionnaire,
+        f"{questionnaire}?lang=fr",
+        "/letters",
+        "/letters?state=cancelled",
+        "/chemicals",
+        "/delivery-partners",
+        f"/history/{survey.kenya}",
+        f"/history/{survey.round_id}",
+        f"/history/{chemical_id(reference.chemicals()[0].id)}",
+        "/sign-in",
+        "/?as_of=1",
+        "/nothing-here",
+    ]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+async def test_every_page_is_accessible_light_and_alone(
+    hire: Hire, survey: Survey, everything: None, width: str
+) -> None:
+    across, down = WIDTHS[width]
+    reader = await hire(viewport={"width": across, "height": down})
+    await reader.sign_in()
+    await reader.open("/questionnaires")
+    questionnaire = await reader.page.locator("h2 a").first.get_attribute("href")
+    assert questionnaire is not None
+    for path in paths(survey, reader, questionnaire):
+        response = await reader.open(path)
+        assert response.status == (404 if path == "/nothing-here" else 200), f"{path}: {response.status}"
+        policy = response.headers["content-security-policy"]
+        assert "unsafe" not in policy
+        await reader.must_be_good()
+
+
+async def test_the_keyboard_reaches_the_content_first(reader: Reader, survey: Survey) -> None:
+    await reader.open(f"/rounds/{survey.round_id}")
+    await reader.page.keyboard.press("Tab")
+    assert await reader.page.locator(":focus").inner_text() == "Skip to the content"
+    await reader.page.keyboard.press("Enter")
+    assert await reader.page.locator(":focus").get_attribute("id") == "main"
+
+
+async def test_names_of_people_are_shown_to_those_who_sign_in(
+    manager: Reader, reader: Reader, survey: Survey
+) -> None:
+    for somebody, sees in ((reader, False), (manager, True)):
+        await somebody.open("/parties/KEN")
+        assert ("The official contact point of KEN" in await somebody.text()) is sees
+        await somebody.open(f"/history/{survey.kenya}")
+        assert ("by Marta Lindqvist" in await somebody.text()) is sees
+
+
+async def test_signing_out_ends_what_can_be_done(manager: Reader) -> None:
+    await manager.press("Sign out")
+    assert await manager.page.get_by_role("link", name="Sign in").count() == 1
+    assert (await manager.open("/rounds/new")).status == 401
+
+
+async def test_doubtful_facts_are_marked(reader: Reader, office: Office) -> None:
+    row = next(row for row in reference.chemicals() if "general knowledge" in row.confidence)
+    command: ListChemical = row.listing()
+    await office.do(command)
+    await reader.open("/chemicals")
+    assert "general knowledge" in await reader.page.locator(".doubt").first.inner_text()
+    assert row.source in await reader.text()
