@@ -121,6 +121,66 @@ GRANT INSERT, UPDATE, DELETE ON directory.people, tracking.followers TO mandate_
 -- The library's own function for inserting takes no lock, so nobody is given it.
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA log FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION log.append, log.append_checked TO mandate_writer;
+-- The history: the log as a Merkle tree, grown by the projector. Tiles and positions can be made anew from the
+-- log. Checkpoints cannot, and nobody but the owner may change or remove one.
+CREATE SCHEMA IF NOT EXISTS history;
+CREATE TABLE IF NOT EXISTS history.tiles (
+    level  smallint NOT NULL,
+    number bigint NOT NULL,
+    hashes bytea STORAGE EXTERNAL NOT NULL, -- up to 256 of 32 bytes each
+    PRIMARY KEY (level, number)
+);
+CREATE TABLE IF NOT EXISTS history.positions ( -- where in the log the leaves of each tile of level 0 stand
+    number    bigint PRIMARY KEY,
+    first     bigint NOT NULL UNIQUE,
+    positions bigint[] NOT NULL
+);
+CREATE TABLE IF NOT EXISTS history.progress (
+    size     bigint NOT NULL,            -- how many leaves there are
+    position bigint NOT NULL             -- the position of the last one
+);
+INSERT INTO history.progress SELECT 0, 0 WHERE NOT EXISTS (SELECT FROM history.progress);
+CREATE TABLE IF NOT EXISTS history.keys (
+    log      text NOT NULL,
+    number   integer NOT NULL,           -- 1 for the first key of the log
+    public   text NOT NULL,
+    rotation bytea,                      -- the note by which the key before it names this one
+    known_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (log, number)
+);
+CREATE TABLE IF NOT EXISTS history.checkpoints (
+    log      text NOT NULL,
+    size     bigint NOT NULL,
+    position bigint NOT NULL,            -- the position of the last event that it covers
+    note     bytea NOT NULL,             -- as the log has signed it
+    witness  text NOT NULL,              -- who was to be asked to cosign; empty for nobody
+    made_at  timestamptz NOT NULL,
+    PRIMARY KEY (log, size)
+);
+CREATE INDEX IF NOT EXISTS checkpoints_position ON history.checkpoints (log, position);
+CREATE TABLE IF NOT EXISTS history.cosignatures (
+    log      text NOT NULL,
+    size     bigint NOT NULL,
+    witness  text NOT NULL,
+    outcome  text NOT NULL CHECK (outcome IN ('cosigned', 'refused', 'absent', 'passed over')),
+    line     text NOT NULL,              -- the witness's signature; empty when it gave none
+    detail   text NOT NULL,              -- what it said when it did not sign
+    asked_at timestamptz NOT NULL,
+    PRIMARY KEY (log, size, witness)
+);
+CREATE TABLE IF NOT EXISTS history.alarms (
+    number    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind      text NOT NULL,             -- who found it: 'follower', 'audit' or 'witness'
+    message   text NOT NULL,
+    raised_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ended_at  timestamptz
+);
+GRANT USAGE ON SCHEMA history TO mandate_writer, mandate_projector, mandate_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA history TO mandate_writer, mandate_projector, mandate_reader;
+GRANT INSERT, UPDATE, DELETE ON history.tiles, history.positions TO mandate_projector;
+GRANT UPDATE ON history.progress TO mandate_projector;
+GRANT INSERT ON history.keys, history.checkpoints, history.cosignatures, history.alarms TO mandate_projector;
+GRANT UPDATE (ended_at) ON history.alarms TO mandate_projector;
 RESET ROLE;
 
 -- Tables with a memory are made by the projector, in schemas of its own; readers find them through these two.

@@ -100,6 +100,23 @@ class Settings(BaseSettings):
     data_folder: Path = Path(".mandate/data")
     """Folder for what is kept beside the database, such as the letters of the local mail sink."""
 
+    keys_folder: Path = Field(default_factory=lambda known: known["data_folder"] / "keys")
+    """Folder of the keys that sign the history. Keep it, and its copies, apart from those of the database."""
+
+    checkpoints_folder: Path = Field(default_factory=lambda known: known["data_folder"] / "checkpoints")
+    """Folder to which checkpoints of the history are published. Best a place that this machine cannot change
+    later, such as a share that only takes new files."""
+
+    log_name: str = Field("", pattern=r"^[^\s+]*$")
+    """Name under which the history is signed; the first start makes one from the public address and keeps it.
+    Another name begins another history: only after the database was restored to before a checkpoint."""
+
+    witness_url: str = Field("", pattern=r"^(https?://.*)?$")
+    """Address of a witness that cosigns the checkpoints (C2SP tlog-witness); empty where there is none."""
+
+    witness_key: str = ""
+    """Public key of that witness, as ``name+id+base64``."""
+
     body_limit_bytes: int = Field(2_000_000, ge=1_000)
     """Largest body of a request that is read; a larger one is refused."""
 
