@@ -1,10 +1,191 @@
-"""Histories: what the ids in the events of a record mean, and when a position was reached."""
+"""Histories: what proves them is made here; what the ids in them mean, and when a position was reached.
 
-from collections.abc import Collection
+The process that lets the tree grow also makes the checkpoints, since a tree that nobody signs proves
+nothing: at most one every five seconds while there is news, and at once when somebody asks. When the
+history is not what was published of it, an alarm is kept, nothing is signed, and it looks again later.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
 
+import psycopg
+import structlog
+
+from domain.history_notes import PublicKey
+from projections.history_tree import Follower, open_follower
 from projections.reading import Picture, Record
+from services.checkpoints import PublishedFolder, Publisher
+from services.history import ASK, MADE, HistoryDiffers, end_alarms, open_alarms, raise_alarm
+from services.history_audit import Audit, audit
+from services.keys import Keys, KeysError, open_keys
+from services.log import notifications
+from services.settings import Settings
+from services.witness import Cosigner
+
+log = structlog.get_logger("history")
+
+CHECKPOINT_SECONDS = 5.0
+"""How far apart checkpoints are that nobody asked for."""
+LOOK_SECONDS = 1.0
+"""How long nothing may be heard before it looks by itself."""
+BREATH_SECONDS = 0.25
+"""How long the events that follow one closely are given to come along: each step writes the edge anew."""
+AGAIN_SECONDS = 30.0
+"""When to look again at a history that differs from what was published."""
+
+
+def log_keys(settings: Settings) -> Keys:
+    """Return the keys of the log, made now on the first start."""
+    address = settings.public_url
+    port = f":{address.port}" if address.port not in (80, 443) else ""
+    default_name = f"{address.host}{port}{(address.path or '').rstrip('/')}/log"
+    return open_keys(settings.keys_folder, settings.log_name, default_name)
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[tuple[Follower, Publisher]]:
+    """Give a follower that has caught up, and a publisher that has found it to extend what was published.
+
+    Raises HistoryDiffers when it does not.
+    """
+    follower = await open_follower(settings)
+    async with follower.connection:
+        await follower.catch_up()
+        witness = PublicKey.parse(settings.witness_key).name if settings.witness_url else ""
+        publisher = Publisher(follower.connection, settings.checkpoints_folder, log_keys(settings), witness)
+        await publisher.open()
+        await end_alarms(follower.connection, "follower")
+        await follower.connection.commit()
+        yield follower, publisher
+
+
+async def publish(settings: Settings, follower: Follower, publisher: Publisher) -> None:
+    """Make a checkpoint of the tree as it stands, where there is news."""
+    await publisher.use(log_keys(settings))
+    await follower.connection.execute("SET LOCAL synchronous_commit = on")
+    await publisher.publish(follower.standing)
+    await follower.connection.commit()
+
+
+async def run(settings: Settings) -> None:
+    """Let the tree grow, and make checkpoints, for ever.
+
+    What cannot be reached is tried again. A history that differs from what was published is an alarm that
+    stands until it does not.
+    """
+    parts = [_again_and_again(settings, _follow)]
+    if settings.witness_url:
+        parts.append(_again_and_again(settings, _cosign))
+    await asyncio.gather(*parts)
+
+
+async def check(settings: Settings) -> None:
+    """Before anything is opened: raise HistoryDiffers when the history is not what was published of it."""
+    try:
+        async with opened(settings):
+            return
+    except HistoryDiffers as difference:
+        await _keep_alarm(settings, str(difference))
+        raise
+
+
+async def watch(settings: Settings) -> Audit:
+    """Hold the whole log against what was published; keep an alarm for what is found, or end the last one."""
+    keys = log_keys(settings)
+    # The checkpoints are read first, so that the log, which is read later, holds all that they are about.
+    notes = list(PublishedFolder(settings.checkpoints_folder, keys.name).all())
+    connect = psycopg.AsyncConnection.connect
+    async with await connect(settings.projector_url, application_name="mandate audit") as connection:
+        await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+        result = await audit(connection, notes, keys.chain)
+        await connection.rollback()
+    async with await connect(settings.projector_url, autocommit=True) as connection:
+        for finding in result.findings:
+            log.error("the history differs from what was published", message=finding.message)
+            await raise_alarm(connection, "audit", finding.message)
+        if not result.findings:
+            await end_alarms(connection, "audit")
+    return result
+
+
+async def regrow(settings: Settings) -> int:
+    """Let the tree grow anew from the log, and return its size. Raises HistoryDiffers when that shows that
+    the log is not what was published of it; the tree is then as the log is."""
+    follower = await open_follower(settings)
+    async with follower.connection as connection:
+        await connection.execute("DELETE FROM history.tiles")
+        await connection.execute("DELETE FROM history.positions")
+        await connection.execute("UPDATE history.progress SET size = 0, position = 0")
+        await connection.commit()
+    async with opened(settings) as (follower, _):
+        return follower.standing.size
+
+
+async def _again_and_again(settings: Settings, work: Callable[[Settings], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await work(settings)
+        except (HistoryDiffers, KeysError) as difference:
+            log.error("the history is not what was published of it", message=str(difference))
+            await _keep_alarm(settings, str(difference))
+            await asyncio.sleep(AGAIN_SECONDS)
+        except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
+            log.warning("the history cannot go on now; trying again", error=str(error))
+            await asyncio.sleep(0.5)
+
+
+async def _keep_alarm(settings: Settings, message: str) -> None:
+    async with await psycopg.AsyncConnection.connect(settings.projector_url, autocommit=True) as connection:
+        # What it says changes with each event that comes in; the first alarm stands for all.
+        if all(alarm.kind != "follower" for alarm in await open_alarms(connection)):
+            await raise_alarm(connection, "follower", message)
+
+
+async def _follow(settings: Settings) -> None:
+    """Follow the log until something fails. The follower listens before it reads."""
+    listener = await psycopg.AsyncConnection.connect(settings.projector_url, autocommit=True)
+    async with listener, opened(settings) as (follower, publisher):
+        await listener.execute("LISTEN log")
+        await listener.execute(f"LISTEN {ASK}".encode())
+        now = asyncio.get_running_loop().time
+        due, asked = 0.0, False
+        while True:
+            await follower.catch_up()
+            news = follower.standing.size > (publisher.newest.size if publisher.newest else 0)
+            if news and (asked or now() >= due):
+                await publish(settings, follower, publisher)
+                due, news = now() + CHECKPOINT_SECONDS, False
+            asked = await _wait(listener, max(0.0, due - now()) if news else LOOK_SECONDS)
+
+
+async def _wait(listener: psycopg.AsyncConnection, seconds: float) -> bool:
+    """Wait for news, and give what follows closely a moment to come along. Say whether somebody asks for a
+    checkpoint: that is not kept waiting."""
+    now = asyncio.get_running_loop().time
+    until = now() + seconds
+    while (left := until - now()) > 0:
+        async for notification in listener.notifies(timeout=left, stop_after=1):
+            if notification.channel == ASK:
+                return True
+            until = min(until, now() + BREATH_SECONDS)
+    return False
+
+
+async def _cosign(settings: Settings) -> None:
+    """Ask the witness about each new checkpoint until something fails."""
+    connect = psycopg.AsyncConnection.connect
+    listener = await connect(settings.projector_url, autocommit=True)
+    connection = await connect(settings.projector_url, autocommit=True)
+    key = PublicKey.parse(settings.witness_key)
+    cosigner = Cosigner(connection, settings.checkpoints_folder, settings.witness_url, key)
+    async with listener, connection:
+        async for _ in notifications(listener, MADE):
+            while await cosigner.step():
+                pass
+
 
 # Questions.
 

@@ -1,0 +1,121 @@
+"""The tree of the history, growing: it follows the log in order, in batches.
+
+Tiles, positions and progress are written in one transaction. What the tree is for, domain/history.py says.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import psycopg
+
+from domain.history import leaf_hashes
+from domain.history_tiles import TILE_WIDTH, RightEdge, edge_tiles
+from services.history import HistoryDiffers, Standing
+from services.log import LogReader
+from services.settings import Settings
+
+BATCH_EVENTS = 5_000
+
+
+@dataclass(slots=True)
+class Follower:
+    """Grows the tree, over a connection that it owns. One that has failed is not used again."""
+
+    connection: psycopg.AsyncConnection
+    batch_events: int = BATCH_EVENTS
+    standing: Standing = field(default_factory=lambda: Standing(0, 0))
+    _edge: RightEdge = field(default_factory=RightEdge)
+    _positions: list[int] = field(default_factory=list)
+    """The positions of the leaves in the last tile, where it is not full."""
+
+    async def step(self) -> int:
+        """Take in the next batch and return how many events it held, 0 when there was nothing new."""
+        await self._take_turn()
+        reader = LogReader(self.connection)
+        events = await reader.after(self.standing.position, self.batch_events)
+        if not events:
+            if (head := await reader.position()) < self.standing.position:
+                raise HistoryDiffers(
+                    f"The log ends at position {head}, and the tree at {self.standing.position}: the last "
+                    "events were removed. Bring back the database as it was."
+                )
+            await self.connection.rollback()
+            return 0
+        changed = self._edge.add(leaf_hashes(events))
+        await self._write(changed, [event.position for event in events])
+        await self.connection.commit()
+        return len(events)
+
+    async def catch_up(self) -> None:
+        """Take in all that is in the log."""
+        while await self.step():
+            pass
+
+    async def _take_turn(self) -> None:
+        """Lock the progress for this transaction; when it is not ours, begin where it stands."""
+        cursor = await self.connection.execute("SELECT size, position FROM history.progress FOR UPDATE")
+        row = await cursor.fetchone()
+        assert row is not None, "the row is made with the table"
+        if Standing(*row) != self.standing:
+            self.standing = Standing(*row)
+            await self._load_edge()
+
+    async def _load_edge(self) -> None:
+        size, tiles = self.standing.size, edge_tiles(self.standing.size)
+        cursor = await self.connection.execute(
+            "SELECT level, number, hashes FROM history.tiles "
+            "JOIN unnest(%s::smallint[], %s::bigint[]) AS edge(level, number) USING (level, number)",
+            ([tile.level for tile in tiles], [tile.number for tile in tiles]),
+            binary=True,
+        )
+        known = {(level, number): hashes for level, number, hashes in await cursor.fetchall()}
+        for tile in tiles:
+            if len(known.setdefault((tile.level, tile.number), b"")) != tile.width * 32:
+                raise HistoryDiffers(f"The tile {tile.path} of the tree was changed. {_REGROW}")
+        self._edge = RightEdge(size, known)
+        cursor = await self.connection.execute(
+            "SELECT positions FROM history.positions WHERE number = %s", (size // TILE_WIDTH,), binary=True
+        )
+        row = await cursor.fetchone()
+        self._positions = row[0] if row else []
+        if len(self._positions) != size % TILE_WIDTH:
+            raise HistoryDiffers(f"The positions of the last leaves were changed. {_REGROW}")
+
+    async def _write(self, tiles: dict[tuple[int, int], bytes], positions: Sequence[int]) -> None:
+        async with self.connection.cursor() as cursor:
+            await cursor.executemany(
+                "INSERT INTO history.tiles VALUES (%s, %s, %s) "
+                "ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes",
+                [(level, number, hashes) for (level, number), hashes in tiles.items()],
+            )
+            number, self._positions = self.standing.size // TILE_WIDTH, [*self._positions, *positions]
+            parts = [
+                self._positions[start : start + TILE_WIDTH]
+                for start in range(0, len(self._positions), TILE_WIDTH)
+            ]
+            await cursor.executemany(
+                "INSERT INTO history.positions VALUES (%s, %s, %s) "
+                "ON CONFLICT (number) DO UPDATE SET positions = excluded.positions",
+                [(number, part[0], part) for number, part in enumerate(parts, start=number)],
+            )
+            self._positions = parts[-1] if len(parts[-1]) < TILE_WIDTH else []
+            self.standing = Standing(self._edge.size, positions[-1])
+            await cursor.execute(
+                "UPDATE history.progress SET size = %s, position = %s",
+                (self.standing.size, self.standing.position),
+            )
+
+
+_REGROW = "Let it grow anew from the log; what was published will show whether the log is as it was."
+
+
+async def open_follower(settings: Settings) -> Follower:
+    """Connect a follower; only one at a time grows the tree, others wait here for their turn."""
+    connection = await psycopg.AsyncConnection.connect(
+        settings.projector_url, application_name="mandate history"
+    )
+    # What the tree loses in a crash is in the log. Checkpoints are waited for, and with them all before.
+    await connection.execute("SET synchronous_commit = off")
+    await connection.execute("SELECT pg_advisory_lock(hashtext('mandate history'))")
+    await connection.commit()
+    return Follower(connection)
