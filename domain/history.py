@@ -63,16 +63,22 @@ def leaf_hash(leaf: bytes) -> bytes:
 
 
 def leaf_hashes(events: Iterable[StoredEvent]) -> list[bytes]:
-    """Return the hash of each event's leaf; the same as ``leaf_hash(leaf(event))``, at twice the speed."""
-    heads = _Heads()
-    numbers = _VERSION_AND_LENGTH
-    hashes = []
-    for event in events:
-        state = event.state
-        record = event.originator_id.int.to_bytes(16, "big")
-        rest = numbers(event.originator_version, len(state))
-        hashes.append(sha256(b"".join((heads[event.topic], record, rest, state))).digest())
-    return hashes
+    """Return the hash of each event's leaf."""
+    return hash_leaves(
+        (event.originator_id.bytes, event.originator_version, event.topic, event.state) for event in events
+    )
+
+
+def hash_leaves(parts: Iterable[tuple[bytes, int, str, bytes]]) -> list[bytes]:
+    """Return the same for ids (their 16 bytes), versions, topics and states.
+
+    Every event of the log comes through here when the tree grows anew, so it is as short as it can be.
+    """
+    heads, numbers, digest = _Heads(), _VERSION_AND_LENGTH, sha256
+    return [
+        digest(b"".join((heads[topic], record, numbers(version, len(state)), state))).digest()
+        for record, version, topic, state in parts
+    ]
 
 
 def _leaf_head(topic: str) -> bytes:

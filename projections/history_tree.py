@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from domain.history import leaf_hashes
+from domain.history import hash_leaves
 from domain.history_tiles import TILE_WIDTH, RightEdge, edge_tiles
-from services.history import HistoryDiffers, Standing
+from services.history import HistoryDiffers, Standing, pack_positions, unpack_positions
 from services.log import LogReader
 from services.settings import Settings
 
@@ -31,25 +31,36 @@ class Follower:
     async def step(self) -> int:
         """Take in the next batch and return how many events it held, 0 when there was nothing new."""
         await self._take_turn()
-        reader = LogReader(self.connection)
-        events = await reader.after(self.standing.position, self.batch_events)
-        if not events:
-            if (head := await reader.position()) < self.standing.position:
+        rows = await self._read()
+        if not rows:
+            if (head := await LogReader(self.connection).position()) < self.standing.position:
                 raise HistoryDiffers(
                     f"The log ends at position {head}, and the tree at {self.standing.position}: the last "
                     "events were removed. Bring back the database as it was."
                 )
             await self.connection.rollback()
             return 0
-        changed = self._edge.add(leaf_hashes(events))
-        await self._write(changed, [event.position for event in events])
+        changed = self._edge.add(hash_leaves(row[1:] for row in rows))
+        await self._write(changed, [row[0] for row in rows])
         await self.connection.commit()
-        return len(events)
+        return len(rows)
 
     async def catch_up(self) -> None:
         """Take in all that is in the log."""
         while await self.step():
             pass
+
+    async def _read(self) -> list[tuple[int, bytes, int, str, bytes]]:
+        """Read the next batch as LogReader does, but the ids as bytes: to make a UUID of each, and an event
+        of each row, takes longer than to hash it."""
+        cursor = await self.connection.execute(
+            "SELECT notification_id, uuid_send(originator_id), originator_version, topic, state "
+            "FROM log.stored_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s",
+            (self.standing.position, self.batch_events),
+            binary=True,
+            prepare=True,
+        )
+        return await cursor.fetchall()
 
     async def _take_turn(self) -> None:
         """Lock the progress for this transaction; when it is not ours, begin where it stands."""
@@ -77,7 +88,7 @@ class Follower:
             "SELECT positions FROM history.positions WHERE number = %s", (size // TILE_WIDTH,), binary=True
         )
         row = await cursor.fetchone()
-        self._positions = row[0] if row else []
+        self._positions = unpack_positions(row[0]) if row else []
         if len(self._positions) != size % TILE_WIDTH:
             raise HistoryDiffers(f"The positions of the last leaves were changed. {_REGROW}")
 
@@ -96,7 +107,7 @@ class Follower:
             await cursor.executemany(
                 "INSERT INTO history.positions VALUES (%s, %s, %s) "
                 "ON CONFLICT (number) DO UPDATE SET positions = excluded.positions",
-                [(number, part[0], part) for number, part in enumerate(parts, start=number)],
+                [(number, part[0], pack_positions(part)) for number, part in enumerate(parts, start=number)],
             )
             self._positions = parts[-1] if len(parts[-1]) < TILE_WIDTH else []
             self.standing = Standing(self._edge.size, positions[-1])

@@ -9,6 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from struct import pack, unpack
 
 import psycopg
 
@@ -124,16 +125,28 @@ class Tree:
             (position,),
             binary=True,
         )
-        return await cursor.fetchone() or (0, [])
+        row = await cursor.fetchone()
+        return (row[0], unpack_positions(row[1])) if row else (0, [])
 
     async def position_of(self, index: int) -> int | None:
         """Return the position of the event whose leaf stands at ``index``; None when the tree has none."""
         number, place = divmod(index, TILE_WIDTH)
         cursor = await self._connection.execute(
-            "SELECT positions[%s] FROM history.positions WHERE number = %s", (place + 1, number)
+            "SELECT positions FROM history.positions WHERE number = %s", (number,), binary=True
         )
         row = await cursor.fetchone()
-        return row[0] if row else None
+        positions = unpack_positions(row[0]) if row else []
+        return positions[place] if place < len(positions) else None
+
+
+def pack_positions(positions: Sequence[int]) -> bytes:
+    """Return positions as they are kept for a tile of leaves: eight bytes each."""
+    return pack(f">{len(positions)}q", *positions)
+
+
+def unpack_positions(packed: bytes) -> list[int]:
+    """Return positions from what was kept."""
+    return list(unpack(f">{len(packed) // 8}q", packed[: len(packed) // 8 * 8]))
 
 
 # ---- Checkpoints ------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ import psycopg
 from domain.history import HASH_BYTES, leaf_hashes
 from domain.history_notes import Checkpoint, NoteError, PublicKey, open_checkpoint
 from domain.history_tiles import TILE_WIDTH, RightEdge, Tile, width_of
-from services.history import HistoryDiffers, Tree
+from services.history import HistoryDiffers, Tree, unpack_positions
 from services.log import LogReader
 
 BATCH_EVENTS = 5_000
@@ -188,7 +188,7 @@ class _Stored:
         rows = await cursor.fetchall()
         joined = b"".join(row[0] or b"" for row in rows)
         hashes = [joined[start : start + HASH_BYTES] for start in range(0, len(joined), HASH_BYTES)]
-        positions = [position for row in rows for position in row[1] or ()]
+        positions = [position for row in rows for position in unpack_positions(row[1] or b"")]
         return hashes[skip:upto], positions[skip:upto]
 
 

@@ -133,7 +133,7 @@ CREATE TABLE IF NOT EXISTS history.tiles (
 CREATE TABLE IF NOT EXISTS history.positions ( -- where in the log the leaves of each tile of level 0 stand
     number    bigint PRIMARY KEY,
     first     bigint NOT NULL UNIQUE,
-    positions bigint[] NOT NULL
+    positions bytea STORAGE EXTERNAL NOT NULL -- eight bytes each, big-endian
 );
 CREATE TABLE IF NOT EXISTS history.progress (
     size     bigint NOT NULL,            -- how many leaves there are

@@ -16,6 +16,7 @@ from domain.history_notes import Checkpoint, SigningKey
 from domain.history_tiles import TILE_WIDTH, RightEdge
 from projections import history
 from services.checkpoints import PublishedFolder
+from services.history import pack_positions
 from services.history_audit import Audit, audit
 from services.keys import open_keys
 from services.log import Log, LogReader
@@ -194,7 +195,8 @@ async def _grow_anew(superuser: Superuser) -> None:
     for start in range(0, len(positions), TILE_WIDTH):
         part = positions[start : start + TILE_WIDTH]
         await superuser.execute(
-            "INSERT INTO history.positions VALUES (%s, %s, %s)", (start // TILE_WIDTH, part[0], part)
+            "INSERT INTO history.positions VALUES (%s, %s, %s)",
+            (start // TILE_WIDTH, part[0], pack_positions(part)),
         )
     await superuser.execute(
         "UPDATE history.progress SET size = %s, position = %s", (len(events), max(positions, default=0))
@@ -240,7 +242,7 @@ async def test_an_edit_of_the_tree_alone_is_not_blamed_on_the_log(
         "UPDATE history.tiles SET hashes = set_byte(hashes, 33, get_byte(hashes, 33) # 1) WHERE level = 0",
         "UPDATE history.tiles SET hashes = set_byte(hashes, 3, get_byte(hashes, 3) # 1) WHERE level = 1",
         "DELETE FROM history.tiles WHERE number = 0",
-        "UPDATE history.positions SET positions[3] = 0",
+        "UPDATE history.positions SET positions = set_byte(positions, 7, 200)",
     ):
         await superuser.execute(statement.encode())
 
