@@ -153,7 +153,10 @@ def copy_text(table: Table, rows: Iterable[Row]) -> str:
     return "".join(lines)
 
 
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+# PostgreSQL keeps every character but the first of all: one event must not stop all tables for its sake.
+_KEPT_FOR_NUL = "\N{REPLACEMENT CHARACTER}"
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": _KEPT_FOR_NUL})
+_ARRAY_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 
 def _text(value: str) -> str:
@@ -176,11 +179,25 @@ def _boolean(value: bool) -> str:
 
 
 def _array(values: Iterable[Any]) -> str:
-    return _text("{" + ",".join(json.dumps(str(value), ensure_ascii=False) for value in values) + "}")
+    return _text("{" + ",".join(f'"{str(value).translate(_ARRAY_ESCAPES)}"' for value in values) + "}")
 
 
 def _json(value: Any) -> str:
-    return _text(json.dumps(value, ensure_ascii=False, default=str))
+    written = json.dumps(value, ensure_ascii=False, default=str)
+    if "\\u0000" in written:
+        written = json.dumps(_without_nul(value), ensure_ascii=False, default=str)
+    return _text(written)
+
+
+def _without_nul(value: Any) -> Any:
+    match value:
+        case str():
+            return value.replace("\0", _KEPT_FOR_NUL)
+        case dict():
+            return {_without_nul(name): _without_nul(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_without_nul(part) for part in value]
+    return value
 
 
 def _other(value: Any) -> str:

@@ -7,6 +7,7 @@ the names mean the rows that are true now (schema ``now``) or those that were tr
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -78,35 +79,57 @@ class Tables:
         reached, which is waited for. Raises Unavailable when they do not reach it in time or when the
         database is out of reach.
         """
-        if after is not None:
-            await self.wait_for(after)
-        if isinstance(at, int):
-            await self.wait_for(at)
+        needed = max(after or 0, at if isinstance(at, int) else 0)
+        await self.wait_for(needed)
         try:
-            async with self._pool.connection(timeout=5) as connection:
-                yield await self._look(connection, at)
+            async with self._pool.connection() as connection:
+                yield await self._look(connection, at, needed)
         except PoolTimeout as error:
             raise Unavailable("The database cannot be reached. Nothing can be shown now.") from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise Unavailable("The connection to the database broke.") from error
 
-    async def _look(self, connection: psycopg.AsyncConnection, at: int | datetime | None) -> Picture:
-        if isinstance(at, datetime):
-            at = await LogReader(connection).position_at(at)
-        cursor = await connection.execute(
-            "SELECT set_config('search_path', %s, true), set_config('mandate.position', %s, true), position "
-            "FROM now.position",
-            ("now" if at is None else "as_of", str(at or 0)),
-        )
+    async def _look(
+        self, connection: psycopg.AsyncConnection, at: int | datetime | None, needed: int
+    ) -> Picture:
+        """Begin the transaction of a picture, and see to it that the tables in it have got far enough.
+
+        They have nearly always, since the position was waited for. But tables that were built anew and have
+        just taken over can stand before those that were there, for a moment; and so can tables after a crash
+        of the database, which are filled again from the log.
+        """
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            position, asked = await self._begin(connection, at)
+            needed = max(needed, asked or 0)
+            if position >= needed:
+                return Picture(connection, position if asked is None else asked, asked is not None)
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    f"The tables stand at position {position} and have not reached {needed} yet.",
+                    retry_after_seconds=1,
+                )
+            await connection.rollback()
+            await asyncio.sleep(0.02)
+
+    async def _begin(
+        self, connection: psycopg.AsyncConnection, at: int | datetime | None
+    ) -> tuple[int, int | None]:
+        """Return where the tables stand, and the earlier position that is asked for, if any."""
+        asked = await LogReader(connection).position_at(at) if isinstance(at, datetime) else at
+        try:
+            cursor = await connection.execute(
+                "SELECT position, set_config('search_path', %s, true), "
+                "set_config('mandate.position', %s, true) FROM now.position",
+                ("now" if asked is None else "as_of", str(asked or 0)),
+            )
+        except psycopg.errors.UndefinedTable:
+            raise Unavailable(
+                "The tables are being made for the first time.", retry_after_seconds=5
+            ) from None
         row = await cursor.fetchone()
-        if row is None:
-            raise Unavailable("The tables are being made for the first time.", retry_after_seconds=5)
-        position: int = row[2]
-        if at is None:
-            return Picture(connection, position)
-        if at > position:
-            raise Unavailable(f"The tables stand at position {position} and have not reached {at} yet.")
-        return Picture(connection, at, is_past=True)
+        assert row is not None, "the position is made with the tables"
+        return row[0], asked
 
     async def wait_for(self, position: int) -> None:
         """Return once the tables have reached a position. Raises Unavailable when they do not in time."""
@@ -155,6 +178,9 @@ class Tables:
 
 async def _one_picture(connection: psycopg.AsyncConnection) -> None:
     """Every transaction sees the tables as they were at its first look, whatever is committed meanwhile."""
+    # Moments read the same from everywhere, and so does the hash of what the tables hold.
+    await connection.execute("SET timezone = 'UTC'")
+    await connection.commit()
     await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
     await connection.set_read_only(True)
 
@@ -164,8 +190,9 @@ async def content_hashes(picture: Picture, names: Iterable[str]) -> dict[str, st
     hashes = {}
     for name in names:
         row = await picture.one(
-            "SELECT encode(sha256(coalesce(string_agg(line, '' ORDER BY line), '')::bytea), 'hex') AS hash "
-            f"FROM (SELECT md5(t::text) AS line FROM {name} t) AS lines"
+            # The names are those of our own tables.
+            "SELECT encode(sha256(coalesce(string_agg(line, ''::bytea ORDER BY line), '')), 'hex') AS hash "  # noqa: S608
+            f"FROM (SELECT sha256(convert_to(t::text, 'UTF8')) AS line FROM {name} t) AS lines"
         )
         assert row is not None, "an aggregate has one row"
         hashes[name] = row["hash"]

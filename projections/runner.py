@@ -9,6 +9,7 @@ old, which goes on serving, and takes over when it has caught up.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,7 @@ from psycopg import sql
 
 from projections import registry
 from projections.fold import Batch, Fold, FoldError, Row, copy_text
-from projections.schema import drop_others, make, take_over
+from projections.schema import drop_others, hold, hold_readers, make, queue_for_views, take_over
 from projections.tables import Projection, Table
 from services.log import LoggedEvent, LogReader, notifications
 from services.mapper import decode
@@ -45,6 +46,7 @@ class Runner:
     projections: Sequence[Projection] = registry.PROJECTIONS
     batch_events: int = BATCH_EVENTS
     position: int = 0
+    _table_id: int = 0
     _fold: Fold = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,6 +64,16 @@ class Runner:
 
     async def step(self, *, commit: bool = True) -> int:
         """Apply the next batch and return how many events it held, 0 when there was nothing new."""
+        try:
+            return await self._step(commit)
+        except BaseException:
+            # The rows in memory may be ahead of those that are stored.
+            self._fold.forget()
+            with contextlib.suppress(psycopg.Error):
+                await self.connection.rollback()
+            raise
+
+    async def _step(self, commit: bool) -> int:
         await self._take_turn()
         events = await LogReader(self.connection).after(self.position, self.batch_events)
         if not events:
@@ -77,9 +89,9 @@ class Runner:
         await batch.load(self._load)
         try:
             batch.fold()
-        except FoldError as error:
+            await self._write(batch, events[-1].position)
+        except (FoldError, psycopg.DataError, psycopg.IntegrityError) as error:
             raise BrokenProjectionError(_where(events[-1], error)) from error
-        await self._write(batch, events[-1].position)
         if commit:
             await self.connection.commit()
         batch.stored()
@@ -87,16 +99,18 @@ class Runner:
         return len(events)
 
     async def _take_turn(self) -> None:
-        """Lock the position for this transaction. Another position than ours means that the tables were
-        replaced by a rebuild: then the rows in memory are let go, and work goes on from there."""
+        """Lock the position for this transaction. Another position or another table than before means that
+        the tables were replaced by a rebuild: then the rows in memory are let go, and work goes on there."""
         cursor = await self.connection.execute(
-            sql.SQL("SELECT position FROM {}.position FOR UPDATE").format(sql.Identifier(self.schema))
+            sql.SQL("SELECT position, tableoid FROM {}.position FOR UPDATE").format(
+                sql.Identifier(self.schema)
+            )
         )
         row = await cursor.fetchone()
         assert row is not None, "the position is made with the schema"
-        if row[0] != self.position:
+        if row != (self.position, self._table_id):
             self._fold.forget()
-            self.position = row[0]
+            self.position, self._table_id = row
 
     async def _write(self, batch: Batch, position: int) -> None:
         for table in self.tables:
@@ -124,7 +138,7 @@ class Runner:
     async def _close(self, table: Table, closed: Sequence[tuple[tuple[Any, ...], int]]) -> None:
         if not closed:
             return
-        await self.connection.execute(
+        cursor = await self.connection.execute(
             sql.SQL(
                 "UPDATE {} t SET valid = int8range(lower(t.valid), k.ended) FROM {} "
                 "WHERE {} AND upper_inf(t.valid)"
@@ -134,6 +148,8 @@ class Runner:
                 [ended for _, ended in closed],
             ],
         )
+        if cursor.rowcount != len(closed):
+            raise FoldError(f"{len(closed)} rows of {table.name} were to end, and {cursor.rowcount} did")
 
     async def _insert(self, table: Table, opened: Sequence[Row]) -> None:
         if not opened:
@@ -178,16 +194,24 @@ def schema_name() -> str:
     return f"tables_{registry.code_version()}"
 
 
-async def open_runner(settings: Settings, schema: str | None = None) -> Runner:
-    """Connect and prepare a runner; only one at a time writes a schema, others wait here for their turn."""
+async def open_runner(settings: Settings, schema: str | None = None, *, anew: bool = False) -> Runner:
+    """Connect and prepare a runner; only one at a time writes a schema, others wait here for their turn.
+
+    With ``anew``, whatever the schema holds is dropped before.
+    """
     connection = await psycopg.AsyncConnection.connect(
         settings.projector_url, application_name="mandate projections"
     )
     # What the tables lose in a crash is in the log, rows and position alike: no need to wait for the disk.
     await connection.execute("SET synchronous_commit = off")
     runner = Runner(connection, schema or schema_name())
-    await connection.execute("SELECT pg_advisory_lock(hashtext(%s))", (runner.schema,))
-    await connection.commit()
+    # Asked again and again, since a statement that waits would keep the database from clearing up.
+    while not await hold(connection, runner.schema):  # noqa: ASYNC110 - it depends on another process
+        await asyncio.sleep(0.5)
+    if anew:
+        await connection.execute(
+            sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(runner.schema))
+        )
     await runner.prepare()
     return runner
 
@@ -228,25 +252,34 @@ async def rebuild(settings: Settings, report: Report | None = None) -> int:
     with the new ones. Interrupted, it leaves the old tables serving; the next start begins again.
     """
     schema = schema_name()
-    fresh = f"{schema}_anew"
-    async with await psycopg.AsyncConnection.connect(settings.projector_url, autocommit=True) as connection:
-        await connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(fresh)))
-    runner = await open_runner(settings, fresh)
+    runner = await open_runner(settings, f"{schema}_anew", anew=True)
     async with runner.connection:
         await runner.catch_up(report)
-        # From here to the commit nobody moves either set of tables; a runner that is at work waits.
-        old = sql.Identifier(schema)
-        if await _exists(runner.connection, schema):
-            await runner.connection.execute(sql.SQL("LOCK TABLE {}.position").format(old))
-        while await runner.step(commit=False):
-            pass
-        await runner.connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(old))
-        await runner.connection.execute(
-            sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(sql.Identifier(fresh), old)
-        )
-        await take_over(runner.connection, schema, runner.tables)
+        await _replace(runner, schema)
         await runner.connection.commit()
     return runner.position
+
+
+async def _replace(runner: Runner, schema: str) -> None:
+    """Let the runner's tables take the place and the name of those that serve, in one transaction.
+
+    1. A runner that is at work on the old tables waits from here to the commit, so that the new ones can
+       reach the end of the log and are never behind the old.
+    2. Readers go on until the new tables have got there. Then they wait as well, at the door.
+    3. Whoever waited finds the new tables under the old names.
+    """
+    connection, old = runner.connection, sql.Identifier(schema)
+    await queue_for_views(connection)
+    if await _exists(connection, schema):
+        await connection.execute(sql.SQL("LOCK TABLE {}.position IN EXCLUSIVE MODE").format(old))
+    while await runner.step(commit=False):
+        pass
+    await hold_readers(connection)
+    await connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(old))
+    await connection.execute(
+        sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(sql.Identifier(runner.schema), old)
+    )
+    await take_over(connection, schema, runner.tables)
 
 
 async def _exists(connection: psycopg.AsyncConnection, schema: str) -> bool:

@@ -1,5 +1,6 @@
 """Makes the schemas in which tables live, and the views through which they are read."""
 
+import asyncio
 from collections.abc import Sequence
 
 import psycopg
@@ -57,11 +58,46 @@ async def _make_index(
     )
 
 
+async def hold(connection: psycopg.AsyncConnection, schema: str) -> bool:
+    """Take a schema for as long as the connection lasts; False when another connection has it."""
+    async with connection.transaction():
+        cursor = await connection.execute("SELECT pg_try_advisory_lock(hashtext(%s))", (schema,))
+        row = await cursor.fetchone()
+    return bool(row and row[0])
+
+
+async def queue_for_views(connection: psycopg.AsyncConnection) -> None:
+    """Wait until nobody else changes the views: two that did so at once would meet in the catalogue."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('mandate views'))")
+
+
+async def hold_readers(connection: psycopg.AsyncConnection) -> None:
+    """Let readers finish and no new ones begin, until the end of the transaction.
+
+    Every reader asks for the position first. Whoever holds that view meets no reader half-way, who would
+    hold one view and wait for the next. While a long reader is at work, the others are let pass.
+    """
+    cursor = await connection.execute("SELECT to_regclass('now.position') IS NOT NULL")
+    if await cursor.fetchone() != (True,):
+        return
+    while True:
+        try:
+            async with connection.transaction():
+                await connection.execute("SET LOCAL lock_timeout = '1s'")
+                await connection.execute("LOCK TABLE now.position IN ACCESS EXCLUSIVE MODE")
+                await connection.execute("SET LOCAL lock_timeout TO DEFAULT")
+                return
+        except psycopg.errors.LockNotAvailable:
+            await asyncio.sleep(0.5)
+
+
 async def take_over(connection: psycopg.AsyncConnection, schema: str, tables: Sequence[Table]) -> None:
     """Point all views at this schema, in the transaction that is open or a new one."""
     async with connection.transaction():
-        # Two that take over at once would meet in the catalogue.
-        await connection.execute("SELECT pg_advisory_xact_lock(hashtext('mandate views'))")
+        await queue_for_views(connection)
+        if await _serves(connection, schema):
+            return
+        await hold_readers(connection)
         for views, condition in (
             ("now", "upper_inf(valid)"),
             ("as_of", "valid @> current_setting('mandate.position')::bigint"),
@@ -78,6 +114,15 @@ async def take_over(connection: psycopg.AsyncConnection, schema: str, tables: Se
             "GRANT SELECT ON ALL TABLES IN SCHEMA now, as_of TO mandate_reader, mandate_writer"
         )
         await connection.execute("SELECT pg_notify('tables', '')")
+
+
+async def _serves(connection: psycopg.AsyncConnection, schema: str) -> bool:
+    cursor = await connection.execute(
+        "SELECT FROM information_schema.view_table_usage "
+        "WHERE view_schema = 'now' AND view_name = 'position' AND table_schema = %s",
+        (schema,),
+    )
+    return await cursor.fetchone() is not None
 
 
 async def _drop_views(connection: psycopg.AsyncConnection, views: str) -> None:
@@ -100,10 +145,14 @@ async def _make_view(
 
 
 async def drop_others(connection: psycopg.AsyncConnection, schema: str) -> None:
-    """Drop the schemas of other versions of the code, which no view points at any more."""
+    """Drop the schemas of other versions of the code, but for those that somebody is still filling."""
     cursor = await connection.execute(
         "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'tables\\_%%' AND nspname <> %s", (schema,)
     )
-    for (name,) in await cursor.fetchall():
-        await connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
+    names = [name for (name,) in await cursor.fetchall()]
     await connection.commit()
+    for name in names:
+        if await hold(connection, name):
+            await connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
+            await connection.execute("SELECT pg_advisory_unlock(hashtext(%s))", (name,))
+            await connection.commit()
