@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 from eventsourcing.persistence import StoredEvent
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from services.log import Entry, LoggedEvent, LogReader
@@ -37,10 +38,10 @@ async def whole_log(url: str) -> list[LoggedEvent]:
         return await LogReader(connection).after(0, 1_000_000)
 
 
-async def ask(url: str, query: str, *parameters: object) -> list[tuple[object, ...]]:
+async def ask(url: str, query: str | sql.Composed, *parameters: object) -> list[tuple[object, ...]]:
     """The rows of a query."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        cursor = await connection.execute(query.encode(), parameters)
+        cursor = await connection.execute(query.encode() if isinstance(query, str) else query, parameters)
         return await cursor.fetchall() if cursor.description else []
 
 
