@@ -118,7 +118,11 @@ async def letters(
 
 
 async def newest_first(
-    picture: Picture, state: str | None = None, before: int = 0, limit: int = 100
+    picture: Picture,
+    state: str | None = None,
+    round_id: UUID | None = None,
+    before: int = 0,
+    limit: int = 100,
 ) -> list[Record]:
     """Return letters with round and party: the latest to end first, then those to come, soonest first.
 
@@ -129,10 +133,12 @@ async def newest_first(
         SELECT l.*, p.name, p.iso3, i.round_id, r.title AS round_title
         FROM letters l JOIN parties p ON p.id = l.party_id
         LEFT JOIN invitations i ON i.id = l.about LEFT JOIN rounds r ON r.id = i.round_id
-        WHERE %(state)s::text IS NULL OR l.state = %(state)s
+        WHERE (%(state)s::text IS NULL OR l.state = %(state)s)
+          AND (%(round_id)s::uuid IS NULL OR i.round_id = %(round_id)s)
         ORDER BY l.ended_at DESC NULLS LAST, l.planned_at, l.id OFFSET %(before)s LIMIT %(limit)s
         """,
         state=state,
+        round_id=round_id,
         before=before,
         limit=limit,
     )

@@ -51,8 +51,8 @@ async def table(visit: Visiting, round_id: UUID, question: str = "") -> Response
     """Show the table and its chart."""
     async with visit.look() as page:
         round, form = await _round_and_form(page, round_id)
-        choices = [each for each in form.questions if each.kind == "select_multiple"]
-        needs = await _needs(page, round_id, form, _chosen(choices, question)) if choices else None
+        choices = _choices(form)
+        needs = await _needs(page, round_id, _chosen(choices, question)) if choices else None
         return page.show("gaps/table.html", round=round, form=form, needs=needs, choices=choices)
 
 
@@ -73,7 +73,7 @@ async def behind_in_region(
 async def _behind(visit: Visiting, round_id: UUID, option: str, region: str | None, asked: str) -> Response:
     async with visit.look() as page:
         round, form = await _round_and_form(page, round_id)
-        question = _chosen([each for each in form.questions if each.kind == "select_multiple"], asked)
+        question = _chosen(_choices(form), asked)
         area = question.option(option)
         if area is None or (region is not None and region not in words.REGIONS):
             raise Problem("not-found", "The gap table of this round has no such figure.")
@@ -105,7 +105,18 @@ def _chosen(choices: list[Question], asked: str) -> Question:
     return named[0]
 
 
-async def _needs(page: Page, round_id: UUID, form: Form, question: Question) -> Needs:
+async def needs_of(page: Page, round_id: UUID) -> Needs | None:
+    """Return what parties say they need in a round; None when its questionnaire does not ask."""
+    _, form = await _round_and_form(page, round_id)
+    choices = _choices(form)
+    return await _needs(page, round_id, _chosen(choices, "")) if choices else None
+
+
+def _choices(form: Form) -> list[Question]:
+    return [question for question in form.questions if question.kind == "select_multiple"]
+
+
+async def _needs(page: Page, round_id: UUID, question: Question) -> Needs:
     """Count the answers to a question; the most wanted area comes first."""
     counts: dict[str, dict[str, int]] = {option.name: {} for option in question.options}
     for row in await gaps.needs_by_region(page.picture, round_id, question.name):

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from api.pages.frame import Page, Visiting
+from api.pages.gaps import needs_of
 from projections import letters, rounds
 
 router = APIRouter()
@@ -23,7 +24,8 @@ async def home(visit: Visiting) -> Response:
         others = [round for round in found if round not in live]
         numbers = await letters.numbers(page.picture)
         most = max(found, key=lambda round: round["received"], default=None)
-        return page.show("home.html", live=live, others=others, letters=numbers, most=most)
+        needs = await needs_of(page, most["id"]) if most and most["received"] else None
+        return page.show("home.html", live=live, others=others, letters=numbers, most=most, needs=needs)
 
 
 def is_live(page: Page, round: dict[str, Any]) -> bool:

@@ -18,7 +18,7 @@ async def every_letter(
 ) -> Response:
     """List letters, the latest first."""
     async with visit.look() as page:
-        found = await letters.newest_first(page.picture, state or None, before, ON_A_PAGE + 1)
+        found = await letters.newest_first(page.picture, state or None, before=before, limit=ON_A_PAGE + 1)
         numbers = await letters.numbers(page.picture)
         return page.show(
             "letters/list.html",

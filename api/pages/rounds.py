@@ -56,6 +56,11 @@ async def show_board(
         questionnaire=await questionnaires.questionnaire(page.picture, round["questionnaire_id"]),
         rates=await rounds.response_rates(page.picture, id),
         account=await letters.account(page.picture, id),
+        latest=[
+            letter
+            for letter in await letters.newest_first(page.picture, round_id=id, limit=6)
+            if letter["ended_at"]
+        ],
         states=Counter(row["state"] for row in rows),
         regions=[name for name in words.REGIONS if any(row["region"] == name for row in rows)],
         asked=len(rows),
