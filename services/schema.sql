@@ -104,6 +104,65 @@ CREATE TABLE IF NOT EXISTS directory.people (
     role     text
 );
 
+-- How people come in. Nothing here can be used by whoever reads it: secrets are kept hashed. All of it goes
+-- with the person's row, so that erasing the row ends every way in.
+CREATE TABLE IF NOT EXISTS directory.passwords (
+    person_id  uuid PRIMARY KEY REFERENCES directory.people ON DELETE CASCADE,
+    hash       text NOT NULL,        -- Argon2id, with its parameters and its salt
+    changed_at timestamptz NOT NULL
+);
+CREATE TABLE IF NOT EXISTS directory.identities ( -- who somebody is to a provider of OpenID Connect
+    issuer    text NOT NULL,
+    subject   text NOT NULL,
+    person_id uuid NOT NULL REFERENCES directory.people ON DELETE CASCADE,
+    PRIMARY KEY (issuer, subject)
+);
+CREATE INDEX IF NOT EXISTS identities_person ON directory.identities (person_id);
+CREATE TABLE IF NOT EXISTS directory.links ( -- personal links that are good; one that is revoked is removed
+    id            uuid PRIMARY KEY,
+    secret_sha256 bytea NOT NULL UNIQUE,
+    invitation_id uuid NOT NULL,
+    party_id      uuid NOT NULL,
+    contact_id    uuid NOT NULL REFERENCES directory.people ON DELETE CASCADE,
+    holder_id     uuid NOT NULL REFERENCES directory.people ON DELETE CASCADE,
+    section       text,
+    ends_at       timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS links_contact ON directory.links (contact_id);
+CREATE INDEX IF NOT EXISTS links_holder ON directory.links (holder_id);
+CREATE TABLE IF NOT EXISTS directory.sessions (
+    id            uuid PRIMARY KEY,
+    secret_sha256 bytea NOT NULL UNIQUE,
+    person_id     uuid NOT NULL REFERENCES directory.people ON DELETE CASCADE,
+    link_id       uuid REFERENCES directory.links ON DELETE CASCADE, -- the link that it was exchanged for
+    browser       text NOT NULL,     -- what the browser says of itself, for the person to know it again
+    created_at    timestamptz NOT NULL,
+    seen_at       timestamptz NOT NULL,
+    ends_at       timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS sessions_person ON directory.sessions (person_id);
+CREATE INDEX IF NOT EXISTS sessions_link ON directory.sessions (link_id);
+CREATE TABLE IF NOT EXISTS directory.tokens (
+    id            uuid PRIMARY KEY,
+    secret_sha256 bytea NOT NULL UNIQUE,
+    person_id     uuid NOT NULL REFERENCES directory.people ON DELETE CASCADE,
+    name          text NOT NULL,
+    role          text NOT NULL,
+    owner_id      uuid,              -- for whom the role is held
+    scope         text NOT NULL CHECK (scope IN ('read', 'write')),
+    created_at    timestamptz NOT NULL,
+    seen_at       timestamptz,
+    ends_at       timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS tokens_person ON directory.tokens (person_id);
+-- How often a way in was tried of late. The key is a digest of an account's or a network's address.
+CREATE TABLE IF NOT EXISTS directory.tries (
+    key   bytea PRIMARY KEY,
+    tries integer NOT NULL,
+    since timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS tries_since ON directory.tries (since);
+
 -- How far each follower of the log that acts on the outside world has come.
 CREATE SCHEMA IF NOT EXISTS tracking;
 CREATE TABLE IF NOT EXISTS tracking.followers (
@@ -112,12 +171,17 @@ CREATE TABLE IF NOT EXISTS tracking.followers (
 );
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
-GRANT USAGE ON SCHEMA log, documents, directory, tracking TO mandate_writer, mandate_projector, mandate_reader;
-GRANT SELECT ON ALL TABLES IN SCHEMA log, documents, directory, tracking TO mandate_writer, mandate_projector, mandate_reader;
+GRANT USAGE ON SCHEMA log, documents, tracking TO mandate_writer, mandate_projector, mandate_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA log, documents, tracking TO mandate_writer, mandate_projector, mandate_reader;
+-- The directory is for those who act. Whoever makes the tables, or reads them, needs nobody's name or secret.
+REVOKE ALL ON SCHEMA directory FROM mandate_projector, mandate_reader;
+REVOKE ALL ON ALL TABLES IN SCHEMA directory FROM mandate_projector, mandate_reader;
+GRANT USAGE ON SCHEMA directory TO mandate_writer;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA directory TO mandate_writer;
 -- The writer may add to the log. Nobody but the owner may change or remove what is there.
 GRANT INSERT ON log.stored_events, log.commands, documents.files TO mandate_writer;
 GRANT USAGE ON SEQUENCE log.stored_events_notification_id_seq TO mandate_writer;
-GRANT INSERT, UPDATE, DELETE ON directory.people, tracking.followers TO mandate_writer;
+GRANT INSERT, UPDATE, DELETE ON tracking.followers TO mandate_writer;
 -- The library's own function for inserting takes no lock, so nobody is given it.
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA log FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION log.append, log.append_checked TO mandate_writer;

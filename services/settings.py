@@ -120,6 +120,19 @@ class Settings(BaseSettings):
     body_limit_bytes: int = Field(2_000_000, ge=1_000)
     """Largest body of a request that is read; a larger one is refused."""
 
+    openid_issuer: str = ""
+    """Address of the provider of OpenID Connect with which staff sign in; empty where there is none."""
+
+    openid_client_id: str = ""
+    """By what name the provider knows this installation."""
+
+    openid_client_secret: SecretStr = SecretStr("")
+    """What the provider gave this installation to prove its name with; empty for a public client."""
+
+    openid_trusts_addresses: bool = False
+    """Whether the mail addresses that the provider gives are taken as verified where it does not say so.
+    Set it only where people cannot choose their address at the provider themselves."""
+
     open_sign_in: bool = False
     """Whether anybody may sign in as anybody from a list of names. Only for trying on one's own machine."""
 

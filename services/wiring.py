@@ -11,9 +11,19 @@ from services.commands import Command, Handler, Recorded, Unit, must_be_keepable
 from services.directory import Directory
 from services.documents import Documents
 from services.letters import Letters, SendLetter, SuppressLetter
+from services.links import ExchangeLink, ForwardSection, LinkBook, Links, MakeLink, RevokeLink
 from services.log import Log
 from services.mail import Mailer, SmtpMailer
 from services.parties import EndContact, NameContact, Parties, RegisterParty
+from services.people import (
+    ChangeRole,
+    EndRole,
+    ErasePerson,
+    GrantRole,
+    OpenAccount,
+    People,
+    RecordRefusal,
+)
 from services.pool import make_pool
 from services.programme import Programme, RegisterDeliveryPartner
 from services.questionnaires import Questionnaires, TakeIn
@@ -74,13 +84,21 @@ async def open_services(settings: Settings, mailer: Mailer | None = None) -> Asy
             store=Store(log, pool),
             directory=directory,
             documents=Documents(pool),
-            handlers=_handlers(settings, directory, mailer or SmtpMailer(settings)),
+            handlers=_handlers(settings, directory, LinkBook(pool), mailer or SmtpMailer(settings)),
         )
 
 
-def _handlers(settings: Settings, directory: Directory, mailer: Mailer) -> dict[type[Command], Handler]:
+def _handlers(
+    settings: Settings, directory: Directory, book: LinkBook, mailer: Mailer
+) -> dict[type[Command], Handler]:
     """Say which handler carries out which command."""
-    parties, questionnaires, rounds = Parties(), Questionnaires(), Rounds()
+    links = Links(book)
+    people, parties, questionnaires, rounds = (
+        People(directory, links),
+        Parties(links),
+        Questionnaires(),
+        Rounds(),
+    )
     letters, chemicals, programme = Letters(settings, directory, mailer), Chemicals(), Programme()
     return {
         RegisterParty: parties.register_party,
@@ -100,4 +118,14 @@ def _handlers(settings: Settings, directory: Directory, mailer: Mailer) -> dict[
         EscalateInvitation: rounds.escalate,
         SendLetter: letters.send,
         SuppressLetter: letters.suppress,
+        OpenAccount: people.open_account,
+        GrantRole: people.grant,
+        ChangeRole: people.change,
+        EndRole: people.end,
+        ErasePerson: people.erase,
+        RecordRefusal: people.record_refusal,
+        MakeLink: links.make,
+        ForwardSection: links.forward,
+        ExchangeLink: links.exchange,
+        RevokeLink: links.revoke,
     }

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 from uuid import UUID, uuid4
 
+from domain.access import Grant
 from domain.aggregates import Stamp, identify
 from domain.forms import Form, Option, Question, Section
 from domain.parties import Category, ContactRole, Language, Region, party_id
@@ -13,6 +14,7 @@ from services.commands import Command, Recorded
 from services.directory import Person
 from services.mail import Undeliverable
 from services.parties import NameContact, RegisterParty
+from services.people import GrantRole, OpenAccount
 from services.questionnaires import TakeIn
 from services.rounds import IssueRound, OpenRound
 from services.store import Answer, Request
@@ -129,6 +131,15 @@ class Office:
         answer = await self.ask(command)
         assert answer.outcome == "done", answer.reply
         return Recorded.model_validate_json(answer.reply)
+
+    async def with_person(self, name: str, *grants: Grant) -> Person:
+        """Write somebody into the directory, open their account and give them roles."""
+        person = Person(uuid4(), name, f"{name.lower()}@example.org")
+        await self.services.directory.keep(person)
+        await self.do(OpenAccount(person_id=person.id))
+        for grant in grants:
+            await self.do(GrantRole(person_id=person.id, grant=grant))
+        return person
 
     async def with_parties(self, *codes: str) -> None:
         """Register parties with both contacts."""

@@ -1,0 +1,75 @@
+"""Under which action of the table of access each command is given.
+
+The doors ask ``action_of`` before they carry out a command, so that the command line, the pages and the
+interface for programs cannot differ. A test holds the two tables to the list of all handlers.
+"""
+
+from domain.access import Action
+from services.chemicals import DelistChemical, ListChemical
+from services.commands import Command
+from services.letters import SendLetter, SuppressLetter
+from services.links import ExchangeLink, ForwardSection, MakeLink, RevokeLink
+from services.parties import EndContact, NameContact, RegisterParty
+from services.people import (
+    ChangeRole,
+    EndRole,
+    ErasePerson,
+    GrantRole,
+    OpenAccount,
+    RecordRefusal,
+)
+from services.programme import RegisterDeliveryPartner
+from services.questionnaires import TakeIn
+from services.rounds import (
+    EscalateInvitation,
+    ExtendInvitation,
+    ExtendRound,
+    IssueRound,
+    LapseInvitation,
+    OpenRound,
+    SubmitResponse,
+    WithdrawInvitation,
+)
+
+GIVEN_UNDER: dict[type[Command], Action] = {
+    RegisterParty: Action.REGISTER_PARTIES,
+    NameContact: Action.NAME_CONTACTS,
+    EndContact: Action.NAME_CONTACTS,
+    ListChemical: Action.REGISTER_CHEMICALS,
+    DelistChemical: Action.REGISTER_CHEMICALS,
+    RegisterDeliveryPartner: Action.REGISTER_PARTNERS,
+    TakeIn: Action.TAKE_IN_QUESTIONNAIRES,
+    OpenRound: Action.RUN_ROUNDS,
+    IssueRound: Action.RUN_ROUNDS,
+    ExtendRound: Action.RUN_ROUNDS,
+    ExtendInvitation: Action.RUN_ROUNDS,
+    WithdrawInvitation: Action.RUN_ROUNDS,
+    SubmitResponse: Action.SUBMIT,
+    ForwardSection: Action.FORWARD,
+    RevokeLink: Action.REVOKE_LINKS,
+    OpenAccount: Action.MANAGE_PEOPLE,
+    GrantRole: Action.MANAGE_PEOPLE,
+    ChangeRole: Action.MANAGE_PEOPLE,
+    EndRole: Action.MANAGE_PEOPLE,
+    ErasePerson: Action.MANAGE_PEOPLE,
+}
+"""What people may ask for."""
+
+OF_THE_SERVICE: frozenset[type[Command]] = frozenset(
+    {
+        SendLetter,
+        SuppressLetter,
+        LapseInvitation,
+        EscalateInvitation,
+        # Nobody makes a link for somebody else by hand: whoever held its secret could answer for a party.
+        MakeLink,
+        ExchangeLink,
+        RecordRefusal,
+    }
+)
+"""Commands that only the service itself gives: its workflows, and its ways in."""
+
+
+def action_of(command: type[Command]) -> Action:
+    """Return the action under which people give a command. Raises KeyError for one of the service's own."""
+    return GIVEN_UNDER[command]
