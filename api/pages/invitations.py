@@ -42,6 +42,13 @@ async def show_file(page: Page, id: UUID, doing: str = "", filled: Filled | None
     )
 
 
+@router.get("/invitations/{id:uuid}/extend")
+@router.get("/invitations/{id:uuid}/withdraw")
+async def back_to_file(visit: Visiting, id: UUID) -> Response:
+    """Go to the file: whoever loads the answer to a form again gets here."""
+    return visit.go(f"/invitations/{id}")
+
+
 @router.post("/invitations/{id:uuid}/extend")
 async def extend(visit: Visiting, actor: Acting, id: UUID) -> Response:
     """Give one party more time."""

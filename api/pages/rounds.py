@@ -83,6 +83,12 @@ def _chosen(rows: Sequence[Record], region: str, state: str) -> list[Record]:
     return sorted(chosen, key=lambda row: _ORDER.get(row["state"], 9))
 
 
+@router.get("/rounds/{id:uuid}/extend")
+async def back_to_board(visit: Visiting, id: UUID) -> Response:
+    """Go to the board: whoever loads the answer to a form again gets here."""
+    return visit.go(f"/rounds/{id}")
+
+
 @router.post("/rounds/{id:uuid}/extend")
 async def extend(visit: Visiting, actor: Acting, id: UUID) -> Response:
     """Move the due date of the round and of every invitation that is still open."""

@@ -86,6 +86,11 @@ async def test_a_round_is_extended_and_an_earlier_date_refused(
     assert await manager.page.get_by_label("Reason").input_value() == "Asked for by the region."
     await manager.must_be_good()
 
+    await manager.open(manager.page.url.removeprefix(manager.site))
+    assert manager.page.url.endswith(f"/rounds/{survey.round_id}"), "the address of a refused form leads back"
+    await manager.page.locator("summary", has_text="Extend the round").click()
+    await manager.page.get_by_label("Reason").fill("Asked for by the region.")
+
     later = (datetime.now(UTC) + timedelta(days=60)).date()
     await manager.page.get_by_label("New due date").fill(f"{later:%Y-%m-%d}")
     await manager.press("Extend the round")
