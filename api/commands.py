@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from api.http import Model, read_key, services_of
 from api.openapi import problems
-from api.problems import Problem, ProblemDetails, of_refusal
+from api.problems import Problem, of_refusal
 from services.store import RefusalRecord
 
 router = APIRouter(prefix="/commands", tags=["commands"])
@@ -25,16 +25,14 @@ class CommandRecord(Model):
     """The position of its last event; empty when it was refused."""
     answer: dict[str, Any] | None
     """What it answered, when it was done."""
-    problem: ProblemDetails | None
-    """Why it was refused."""
+    problem: dict[str, Any] | None
+    """Why it was refused, as problem details."""
 
 
 @router.get(
     "/{key}",
     summary="Ask how a command ended",
     responses=problems("not-found"),
-    response_model=CommandRecord,
-    response_model_exclude_none=True,
 )
 async def read_command(
     request: Request,
@@ -56,12 +54,12 @@ async def read_command(
         response.headers["Event-Position"] = str(known.last_position)
     reply = json.loads(known.reply)
     refused = known.outcome == "refused"
-    document = of_refusal(RefusalRecord.model_validate(reply)).document(request.url.path) if refused else None
+    problem = of_refusal(RefusalRecord.model_validate(reply)) if refused else None
     return CommandRecord(
         key=id,
         outcome=known.outcome,
         recorded_at=known.recorded_at,
         position=known.last_position,
         answer=None if refused else reply,
-        problem=ProblemDetails.model_validate(document) if document else None,
+        problem=problem.document(request.url.path) if problem else None,
     )

@@ -50,9 +50,8 @@ HEADERS = {
     "Retry-After": "After how many seconds to try again.",
 }
 
-_ALWAYS = ("invalid", "internal", "unavailable")
+_ALWAYS = ("malformed", "invalid", "internal", "unavailable")
 _FOR_COMMANDS = (
-    "malformed",
     "unauthenticated",
     "forbidden",
     "not-allowed",

@@ -2,15 +2,18 @@
 
 import asyncio
 import json
-from typing import Any
+from typing import Annotated, Any
+from uuid import UUID
 
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from structlog.testing import capture_logs
 
 from api import app as application
+from api.http import Key, key, read_key
 from api.problems import KINDS, of_refusal
 from projections import reading
+from services.log import Unavailable
 from services.settings import Settings
 from services.store import RefusalRecord
 from tests.api.conftest import Site, problem_of, serving
@@ -133,6 +136,30 @@ async def test_a_fault_of_ours_is_noted_and_not_shown(
     noted: Any = [entry for entry in logs if entry["event"] == "a request failed"]
     assert (noted[0]["error"], noted[0]["path"]) == ("RuntimeError", "/api/v1/broken")
     assert "somebody" not in str(noted)
+
+
+async def test_a_caller_in_doubt_is_told_where_to_ask(
+    settings: Settings, services: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    router = APIRouter()
+
+    @router.post("/doubtful")
+    async def doubtful(key: Annotated[Key, Depends(key)]) -> None:
+        raise Unavailable("the connection broke", in_doubt=True, retry_after_seconds=3)
+
+    monkeypatch.setattr(application, "ROUTERS", (router,))
+    async with serving(settings) as address, Site.anonymous(address) as client:
+        response = await client.post("/api/v1/doubtful", headers={"Idempotency-Key": "one"})
+    problem = problem_of(response, 503, "in-doubt")
+    assert problem["in_doubt"] is True
+    assert problem["command"] == f"/api/v1/commands/{read_key('one')}"
+    assert (response.headers["Retry-After"], response.headers["Idempotency-Key"]) == ("3", "one")
+
+
+def test_a_key_that_is_no_uuid_stands_for_one() -> None:
+    given = "8E03978E-40D5-43DD-BC93-6894A57F9324"
+    assert read_key(f'"{given}"') == read_key(given) == UUID(given)
+    assert read_key("one") == read_key(' "one" ') != read_key("two")
 
 
 async def test_a_page_is_told_a_problem_as_a_page(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,8 +11,9 @@ from domain.aggregates import identify
 from domain.parties import ContactRole
 from domain.questionnaires import Questionnaire
 from domain.rounds import invitation_id
+from services.letters import SendLetter
 from tests.api.conftest import Site, a_round, problem_of
-from tests.cast import ALBANIA, FIJI, KENYA, MARTA, NORWAY, PERU, Office, contact_of
+from tests.cast import ALBANIA, FIJI, KENYA, MARTA, NORWAY, PERU, Office, Postbox, contact_of
 
 QUESTIONNAIRE = Questionnaire.id_of("needs")
 GOOD = {"answers": {"areas": ["customs", "law"], "remark": "Thank you."}}
@@ -184,11 +186,20 @@ async def test_it_refuses_a_second_response_and_one_after_withdrawal(site: Site,
     assert (await site.read(f"/invitations/{fiji}"))["withdrawn_because"] == "Sent by mistake."
 
 
-async def test_a_party_answers_by_the_link_of_its_letter(site: Site, office: Office) -> None:
+async def test_a_party_answers_by_the_link_of_its_letter(
+    site: Site, office: Office, postbox: Postbox
+) -> None:
     round_id = await issued(site)
     invitation = invitation_id(round_id, KENYA)
     contact = contact_of("KEN", ContactRole.OFFICIAL_CONTACT_POINT)
-    token = site.tokens.link(invitation, contact.id)
+    letters = (await site.read("/letters", about=invitation))["items"]
+    (letter,) = [letter for letter in letters if letter["kind"] == "invitation"]
+    await office.do(SendLetter(letter_id=letter["id"]))
+    written = postbox.letters[0].get_body(("plain",))
+    assert written is not None
+    link = re.search(rf"http\S+/invitations/{invitation}/answer\?token=(\S+)", written.get_content())
+    assert link
+    token = link[1]
     other = invitation_id(round_id, PERU)
     async with site.stranger() as party:
         path = "/api/v1/invitations/{}/response"
