@@ -47,7 +47,9 @@ STAFF = (
 )
 """Invented people who work for the Secretariat of the demonstration."""
 
-MANAGER = STAFF[0]
+MANAGER = f"person:{STAFF[0].id}"
+SYNTHESIS = "service:synthesis"
+"""Who hands in the synthesised answers, so that each event says that no party gave it."""
 
 ROUND = identify("demo", "round of 2016")
 DUE_IN = timedelta(days=60)
@@ -138,7 +140,7 @@ class _Demo:
         await self._give(("issue", ROUND), issue)
         self._report(f"a round, issued to {len(eligible)} eligible parties")
         answers = synthesise(reference.survey_2016(), reference.parties())
-        await self._all(
+        commands = (
             (
                 ("answer", answer.iso3),
                 SubmitResponse(
@@ -148,6 +150,7 @@ class _Demo:
             )
             for answer in answers
         )
+        await self._all(commands, by=SYNTHESIS)
         self._report(f"answers of {len(answers)} parties, synthesised from the published totals")
 
     async def live_round(self, questionnaire_id: UUID) -> None:
@@ -183,17 +186,17 @@ class _Demo:
         )
         await self._give(("open", id), command)
 
-    async def _all(self, commands: Iterable[Keyed]) -> None:
+    async def _all(self, commands: Iterable[Keyed], by: str = MANAGER) -> None:
         async with asyncio.TaskGroup() as group:
             for parts, command in commands:
-                group.create_task(self._give(parts, command))
+                group.create_task(self._give(parts, command, by))
 
-    async def _give(self, parts: tuple[object, ...], command: Command) -> None:
+    async def _give(self, parts: tuple[object, ...], command: Command, by: str = MANAGER) -> None:
         async with self._turns:
             key = identify("demo", *parts)
             if await self._services.store.command(key) is not None:
                 return  # An earlier run got as far as this.
-            stamp = Stamp(by=f"person:{MANAGER.id}", at=datetime.now(UTC), because=f"request:{key}")
+            stamp = Stamp(by=by, at=datetime.now(UTC), because=f"request:{key}")
             answer = await self._services.execute(command, Request(stamp, key=key, keyed=True))
             if answer.outcome == "refused":
                 raise RuntimeError(f"The demonstration was refused: {answer.reply.decode()}")
@@ -209,5 +212,7 @@ def _contact(iso3: str, name: str, role: ContactRole) -> Person:
     words = role.replace("_", " ")
     short = "ocp" if role is ContactRole.OFFICIAL_CONTACT_POINT else "dna"
     return Person(
-        identify("demo contact", iso3, role), f"{words.capitalize()} of {name}", f"{short}.{iso3.lower()}@example.org"
+        identify("demo contact", iso3, role),
+        f"{words.capitalize()} of {name}",
+        f"{short}.{iso3.lower()}@example.org",
     )
