@@ -116,7 +116,8 @@ class Refusal(Aggregate):
 
         key: UUID
         """The key of the command."""
-        action: Action
+        action: str
+        """The name of the action, also one that the table of access does not know any more."""
         record_id: UUID | None = None
         """The record that the command was about, where it named one."""
         roles: tuple[Role, ...]

@@ -104,6 +104,14 @@ class Entrance:
         await self.tries.forget(address, network_address)
         return await self.admit(person_id, browser, now, instead_of)
 
+    async def set_password(
+        self, person_id: UUID, password: str, now: datetime, keep: UUID | None = None
+    ) -> None:
+        """Give a person a new password, and end their sessions but the one to ``keep``: whoever knew the old
+        password is out. Raises a Refusal when the password is a bad one."""
+        await self.passwords.set(person_id, password, now)
+        await self.sessions.end_all(person_id, but=keep)
+
     async def arrive(
         self, identity: Identity, browser: str, now: datetime, instead_of: str | None = None
     ) -> OpenedSession | None:

@@ -148,6 +148,17 @@ async def test_two_people_do_not_sign_in_with_one_address(services: Services) ->
     await entrance.passwords.set(marta.id, "nine boats under a bridge", NOW)
 
 
+async def test_a_new_password_ends_the_other_sessions(services: Services) -> None:
+    entrance, marta = await marta_with_a_password(services)
+    here, elsewhere = await signed_in(entrance, marta), await signed_in(entrance, marta)
+
+    await entrance.set_password(marta.id, "nine boats under a bridge", NOW, keep=here.id)
+
+    assert await entrance.by_session(here.secret, NOW) is not None
+    assert await entrance.by_session(elsewhere.secret, NOW) is None
+    assert await entrance.sign_in("marta@example.org", PASSWORD, HERE, "Firefox", NOW) is None
+
+
 async def test_one_password_typed_in_two_ways_is_one_password(services: Services) -> None:
     entrance, marta = await marta_with_a_password(services)
     await entrance.passwords.set(marta.id, "caf\u00e9 cr\u00e8me at seven", NOW)
