@@ -5,7 +5,7 @@ collects it through tailored electronic questionnaires. A round is opened for an
 each party to which it is issued has an invitation with a history of its own.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Annotated, Protocol, Self
@@ -23,6 +23,7 @@ from domain.aggregates import (
     on_one_line,
     without_control_characters,
 )
+from domain.deadlines import Deadline
 from domain.forms import Answers
 from domain.letters import LetterKind, PlannedLetter, plan
 from domain.parties import Category, Party, Region
@@ -438,83 +439,9 @@ class Invitation(Aggregate):
         )
 
 
-class StepKind(StrEnum):
-    """What a clock may have to do about an invitation."""
-
-    SEND = "send"
-    SUPPRESS = "suppress"
-    LAPSE = "lapse"
-    ESCALATE = "escalate"
-
-
-class Step(BaseModel, frozen=True):
-    """One thing that has to be done now."""
-
-    kind: StepKind
-    name: str
-    """What the step is known by among those that are done."""
-    letter_id: UUID | None = None
-    reason: str = ""
-
-
-class Deadline(BaseModel, frozen=True):
-    """The whole state of a deadline, with the version of the invitation that it was taken from.
-
-    One signal carries all of it, so that a signal that comes twice or out of order changes nothing.
-    """
-
-    invitation_id: UUID
-    version: int
-    closed: bool
-    lapsed: bool
-    due_at: Moment
-    letters: tuple[PlannedLetter, ...]
-
-    def steps(self, now: datetime, done: Collection[str]) -> list[Step]:
-        """Return what has to be done at ``now``, in order, without what is ``done`` already.
-
-        When several reminders are due because the clock was behind, only the newest goes out, and none
-        once the due date has passed. Escalations are never skipped.
-        """
-        if self.closed:
-            return []
-        steps = self._letters_due(LetterKind.INVITATION, now) + self._reminders_due(now)
-        if now >= self.due_at and not self.lapsed:
-            steps.append(Step(kind=StepKind.LAPSE, name=f"lapse/{self.due_at.isoformat()}"))
-        steps += self._letters_due(LetterKind.ESCALATION, now)
-        return [step for step in steps if step.name not in done]
-
-    def next_moment(self, now: datetime) -> datetime | None:
-        """Return when there is something to do next, None when only a change can bring it."""
-        moments = [letter.at for letter in self.letters] + [self.due_at]
-        return min((moment for moment in moments if moment > now), default=None)
-
-    def _due(self, kind: LetterKind, now: datetime) -> list[PlannedLetter]:
-        due = [letter for letter in self.letters if letter.kind is kind and letter.at <= now]
-        return sorted(due, key=lambda letter: letter.at)
-
-    def _letters_due(self, kind: LetterKind, now: datetime) -> list[Step]:
-        step = StepKind.ESCALATE if kind is LetterKind.ESCALATION else StepKind.SEND
-        return [_step(step, letter) for letter in self._due(kind, now)]
-
-    def _reminders_due(self, now: datetime) -> list[Step]:
-        due = self._due(LetterKind.REMINDER, now)
-        if now >= self.due_at:
-            return [_step(StepKind.SUPPRESS, letter, "The due date has passed.") for letter in due]
-        overtaken = "A later reminder was due at the same time."
-        return [
-            *(_step(StepKind.SUPPRESS, letter, overtaken) for letter in due[:-1]),
-            *(_step(StepKind.SEND, letter) for letter in due[-1:]),
-        ]
-
-
 def invitation_id(round_id: UUID, party_id: UUID) -> UUID:
     """Return the id of the invitation of a party to a round; there can be only one."""
     return identify("invitation", round_id, party_id)
-
-
-def _step(kind: StepKind, letter: PlannedLetter, reason: str = "") -> Step:
-    return Step(kind=kind, name=str(letter.letter_id), letter_id=letter.letter_id, reason=reason)
 
 
 def _plan_letters(

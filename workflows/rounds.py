@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
 
     from domain.aggregates import Stamp, identify
-    from domain.rounds import Deadline, Step, StepKind
+    from domain.deadlines import Deadline, Step, StepKind
     from services.commands import Command
     from services.letters import SendLetter, SuppressLetter
     from services.log import Unavailable

@@ -19,7 +19,8 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from domain.rounds import Deadline, Invitation
+from domain.deadlines import Deadline
+from domain.rounds import Invitation
 from services.log import LogReader, Unavailable, notifications
 from services.wiring import Services
 from workflows.rounds import QuestionnaireDeadline
