@@ -24,8 +24,7 @@ def main(arguments: Sequence[str]) -> int:
         path = example_path(topic, kind.class_version)
         if not path.exists():
             path.write_bytes(example_of(topic) + b"\n")
-            sys.stdout.write(f"Added {path.relative_to(EXAMPLES.parent)}. See that it is a likely one.
-")
+            sys.stdout.write(f"Added {path.relative_to(EXAMPLES.parent)}. See that it is a likely one.\n")
     TOPICS.write_text(json.dumps(now, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return 0
 
