@@ -210,6 +210,14 @@ async def test_a_network_that_tries_many_accounts_is_stopped(services: Services)
     assert await tries.let_in("account 1", THERE, NOW)
 
 
+async def test_a_whole_office_behind_one_address_comes_in(services: Services) -> None:
+    tries = Tries(services.pool, Limits(by_network=5))
+
+    for number in range(20):
+        assert await tries.let_in(f"account {number}", HERE, NOW)
+        await tries.forget(f"account {number}", HERE)
+
+
 async def test_one_network_cannot_shut_somebody_out(services: Services) -> None:
     tries = Tries(services.pool, Limits(by_account_and_network=3, by_account=6))
 
