@@ -1,12 +1,13 @@
 """What the routes share: as of when they answer, under which key a command comes, and how it is answered."""
 
+import hashlib
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import urlencode
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Header, Path, Query, Request, Response
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from api.access import Acting, Answering
 from api.problems import Problem, answer, of_refusal
-from domain.aggregates import NAMESPACE, Stamp
+from domain.aggregates import Stamp
 from domain.refusals import Fault
 from projections.reading import Picture, Record, Tables
 from services import store
@@ -208,12 +209,17 @@ GivenKey = Annotated[
 
 
 def read_key(given: str) -> UUID:
-    """Return the key that was given as a UUID; any other text stands for a UUID computed from it."""
+    """Return the key that was given as a UUID; any other text stands for a UUID computed from it.
+
+    The steps of workflows have keys that their subjects make, which are UUIDs of version 5. Such a key is
+    taken as text, so that nobody can use up the key of a step that is still to come.
+    """
     text = given.strip().strip('"')
-    try:
-        return UUID(text)
-    except ValueError:
-        return uuid5(NAMESPACE, f"key/{text}")
+    with suppress(ValueError):
+        key = UUID(text)
+        if key.version != 5:
+            return key
+    return UUID(bytes=hashlib.sha256(text.encode()).digest()[:16], version=4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 from starlette.datastructures import FormData
 
+from api.http import read_key
 from api.pages import words
 from api.pages.frame import Visit
 from api.problems import KINDS, of_refusal
@@ -103,7 +104,7 @@ def read_uuid(written: Any) -> UUID | None:
 
 async def give(visit: Visit, command: Command, actor: UUID, form: FormData) -> Answer:
     """Give a command in the name of ``actor``, under the key of the form and based on its version."""
-    key = read_uuid(form.get("key")) or uuid4()
+    key = read_key(str(form.get("key") or new_key()))
     visit.request.state.key = key
     stamp = Stamp(by=f"person:{actor}", at=datetime.now(UTC), because=f"request:{key}")
     version = str(form.get("version") or "")

@@ -1,13 +1,14 @@
 """Opening a round and issuing it: who gets the questionnaire, who does not, and why."""
 
 from dataclasses import dataclass, replace
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from fastapi import APIRouter, Response
 from pydantic import ValidationError
 from starlette.datastructures import FormData
 
 from api.access import Acting
+from api.http import read_key
 from api.pages import words
 from api.pages.forms import Filled, give, new_key, read_uuid
 from api.pages.frame import Page, Visit, Visiting
@@ -70,7 +71,7 @@ def _command(filled: Filled, visit: Visit, form: FormData) -> OpenRound | None:
     try:
         return OpenRound(
             # The same form sent twice opens one round.
-            id=identify("round", read_uuid(form.get("key")) or uuid4()),
+            id=identify("round", read_key(str(form.get("key") or new_key()))),
             title=filled["title"],
             questionnaire_id=questionnaire_id,
             form_version=version,

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from api import app as application
 from api.http import Key, key, read_key
 from api.problems import KINDS, of_refusal
+from domain.aggregates import identify
 from projections import reading
 from services.log import Unavailable
 from services.settings import Settings
@@ -160,6 +161,13 @@ def test_a_key_that_is_no_uuid_stands_for_one() -> None:
     given = "8E03978E-40D5-43DD-BC93-6894A57F9324"
     assert read_key(f'"{given}"') == read_key(given) == UUID(given)
     assert read_key("one") == read_key(' "one" ') != read_key("two")
+    assert read_key(str(read_key("one"))) == read_key("one"), "the key that an answer names finds the command"
+
+
+def test_nobody_can_use_up_the_key_of_a_step_that_is_still_to_come() -> None:
+    key_of_a_step = identify("step", "send", UUID(int=7))
+
+    assert read_key(str(key_of_a_step)) != key_of_a_step
 
 
 async def test_a_page_is_told_a_problem_as_a_page(site: Site) -> None:
