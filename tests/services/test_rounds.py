@@ -4,12 +4,14 @@ from datetime import timedelta
 from uuid import uuid4
 
 from domain.letters import Letter
-from domain.rounds import Due, Invitation, InvitationState, invitation_id
+from domain.parties import Category
+from domain.questionnaires import Questionnaire
+from domain.rounds import Audience, Due, Invitation, InvitationState, invitation_id
 from projections import gaps, letters, rounds
 from projections.reading import Tables
 from projections.runner import Runner
 from services.letters import SendLetter
-from services.rounds import ExtendInvitation, ExtendRound, SubmitResponse, WithdrawInvitation
+from services.rounds import ExtendInvitation, ExtendRound, OpenRound, SubmitResponse, WithdrawInvitation
 from services.settings import Settings
 from services.wiring import Services
 from tests.cast import ALBANIA, KENYA, NORWAY, NOW, PERU, Office, Postbox
@@ -54,6 +56,26 @@ async def test_it_refuses_a_party_that_may_not_receive_the_round(services: Servi
     assert answer.outcome == "refused"
     assert b"Norway is a developed party" in answer.reply
     assert await services.store.load(invitation_id(round_id, KENYA)) is None
+
+
+async def test_a_round_is_opened_once(services: Services) -> None:
+    office = Office(services)
+    round_id = await office.with_open_round()
+    questionnaire_id = Questionnaire.id_of("needs")
+
+    answer = await office.ask(
+        OpenRound(
+            id=round_id,
+            title="Needs again",
+            questionnaire_id=questionnaire_id,
+            form_version="1",
+            audience=Audience(categories=(Category.DEVELOPING,)),
+            due=Due(at=NOW + timedelta(days=30)),
+        )
+    )
+
+    assert answer.outcome == "refused"
+    assert b"round-already-open" in answer.reply
 
 
 async def test_it_names_every_fault_of_an_answer(services: Services) -> None:
