@@ -90,14 +90,13 @@ class UnitOfWork:
         self._held: dict[UUID, Aggregate] = {}
         self._owned: set[UUID] = set()
         self._remembered: dict[UUID, int] = {}
-        self._looked_at_cache = False
         self.taken: set[UUID] = set()
         """What was taken out, or tried to be."""
 
     @property
     def used_cache(self) -> bool:
         """Whether the decision rests on anything that may be older than the log."""
-        return self._looked_at_cache or bool(self._remembered)
+        return bool(self._remembered)
 
     async def reserve(self, ids: Iterable[UUID]) -> None:
         """Reserve at once what an earlier try took out, which lost because others held some of it."""
@@ -143,13 +142,11 @@ class UnitOfWork:
         return cached
 
     async def look(self, kind: type[A], id: UUID) -> A:
-        seen = None if self._fresh else self._store.seen(id)
-        if seen is not None:
-            self._looked_at_cache = True
-        else:
-            seen = await self._store.load(id)
-            if seen is not None:
-                self._store.remember(seen)
+        seen = self._held.get(id)
+        if seen is None and not self._fresh and (seen := self._store.seen(id)):
+            self._remembered[id] = seen.version
+        if seen is None and (seen := await self._store.load(id)):
+            self._store.remember(seen)
         if not isinstance(seen, kind):
             raise NotFound("not-found", f"There is no {_name(kind)} with the id {id}.")
         return seen
@@ -164,7 +161,8 @@ class UnitOfWork:
 
     def relied_on(self) -> dict[UUID, int]:
         """Return what came from the cache and was left as it is, with the versions that it had."""
-        return {id: version for id, version in self._remembered.items() if not self._held[id].pending_events}
+        changed = {id for id, held in self._held.items() if held.pending_events}
+        return {id: version for id, version in self._remembered.items() if id not in changed}
 
     def put_back(self) -> None:
         """After the commit: what was changed is now what the log says."""

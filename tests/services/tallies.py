@@ -111,12 +111,13 @@ def moving(source: str, target: str, number: int = 1) -> Decision:
     return decide
 
 
-def counting_while_empty(name: str, other: str) -> Decision:
+def counting_while_empty(name: str, other: str, *, looking: bool = False) -> Decision:
     """Count on one tally while another one, which stays as it is, stands at nothing."""
 
     async def decide(unit: UnitOfWork) -> Recorded:
         tally = await unit.get(Tally, tally_id(name))
-        if (await unit.get(Tally, tally_id(other))).total:
+        ask = unit.look if looking else unit.get
+        if (await ask(Tally, tally_id(other))).total:
             raise NotAllowed("not-empty", "The other tally is not empty.")
         tally.count(1, unit.stamp)
         return Recorded(id=tally.id, version=tally.version)

@@ -151,14 +151,33 @@ async def test_a_success_on_what_was_remembered_is_refused_by_what_the_log_says(
     assert await total(store, "a") == LIMIT
 
 
-async def test_a_record_that_is_only_asked_is_asked_as_the_log_has_it(store: Store, another: Store) -> None:
-    await must(store, starting("a"), starting("gate", 1), counting("a"), counting("gate", -1))
+@pytest.mark.parametrize("looking", [False, True], ids=["taken out", "looked at"])
+async def test_a_record_that_is_only_asked_is_asked_as_the_log_has_it(
+    store: Store, another: Store, looking: bool
+) -> None:
+    ask_gate = counting_while_empty("a", "gate", looking=looking)
+    await must(store, starting("a"), starting("gate", 1), counting("a"), counting("gate", -1), ask_gate)
     await must(another, counting("gate"))
 
-    answer = await do(store, counting_while_empty("a", "gate"))
+    assert code_of(await do(store, ask_gate)) == "not-empty"
 
-    assert code_of(answer) == "not-empty"
-    assert await total(store, "a") == 1
+    assert await total(store, "a") == 2
+    await must(another, counting("gate", -1))
+    await must(store, ask_gate)
+
+
+async def test_what_a_command_has_changed_itself_is_what_it_sees(store: Store) -> None:
+    await must(store, starting("b"), counting("b"))
+    seen = []
+
+    async def decide(unit: UnitOfWork) -> Recorded:
+        tally = await unit.get(Tally, tally_id("b"))
+        tally.count(4, unit.stamp)
+        seen.append((await unit.look(Tally, tally_id("b"))).total)
+        return Recorded(id=tally.id, version=tally.version)
+
+    await must(store, decide)
+    assert seen == [5]
 
 
 async def test_a_command_that_must_be_fresh_reads_what_others_wrote(store: Store, another: Store) -> None:
