@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import PoolTimeout
 
 from services.log import LogReader, Unavailable, notifications
-from services.pool import make_pool
+from services.pool import NOTICE_LOSS, make_pool
 
 Record = dict[str, Any]
 
@@ -160,7 +160,9 @@ class Tables:
         """Keep the position of the tables at hand; a lost connection is looked for again."""
         while True:
             try:
-                connection = await psycopg.AsyncConnection.connect(self._reader_url, autocommit=True)
+                connection = await psycopg.AsyncConnection.connect(
+                    self._reader_url, autocommit=True, **NOTICE_LOSS
+                )
                 async with connection:
                     async for _ in notifications(connection, "tables"):
                         await self._take_position(connection)

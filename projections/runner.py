@@ -24,6 +24,7 @@ from projections.schema import drop_others, hold, hold_readers, make, queue_for_
 from projections.tables import Projection, Table
 from services.log import LoggedEvent, LogReader, notifications
 from services.mapper import decode
+from services.pool import NOTICE_LOSS
 from services.settings import Settings
 
 log = structlog.get_logger("projections")
@@ -200,7 +201,7 @@ async def open_runner(settings: Settings, schema: str | None = None, *, anew: bo
     With ``anew``, whatever the schema holds is dropped before.
     """
     connection = await psycopg.AsyncConnection.connect(
-        settings.projector_url, application_name="mandate projections"
+        settings.projector_url, application_name="mandate projections", **NOTICE_LOSS
     )
     # What the tables lose in a crash is in the log, rows and position alike: no need to wait for the disk.
     await connection.execute("SET synchronous_commit = off")
@@ -227,7 +228,7 @@ async def run(settings: Settings) -> None:
 
 
 async def _follow(settings: Settings) -> None:
-    listener = await psycopg.AsyncConnection.connect(settings.projector_url, autocommit=True)
+    listener = await psycopg.AsyncConnection.connect(settings.projector_url, autocommit=True, **NOTICE_LOSS)
     async with listener:
         runner = await open_runner(settings)
         async with runner.connection:

@@ -19,15 +19,19 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 import psycopg
 from eventsourcing.persistence import StoredEvent
 from psycopg.errors import UniqueViolation
 
+from services.pool import NOTICE_LOSS
+
 BATCH_COMMANDS = 512
 """How many commands one transaction holds at the most."""
+GRACE_SECONDS = 2
+"""How long beyond its patience a command is waited for, when the database is silent and not gone."""
 BATCH_BYTES = 16_000_000
 """How many bytes of events a transaction holds before it is closed to further commands: a message that
 passes a gigabyte breaks the connection, and would do so again with each try."""
@@ -147,7 +151,15 @@ class Log:
             raise Unavailable(
                 "More commands are waiting than can be taken in. Nothing was recorded."
             ) from None
-        return await waiting.future
+        try:
+            async with asyncio.timeout_at(waiting.until + GRACE_SECONDS):
+                return await waiting.future
+        except TimeoutError:
+            raise Unavailable(
+                "The database takes commands and does not answer. Ask for the key of this one to learn how "
+                "it ended, or send it again with the same key.",
+                in_doubt=True,
+            ) from None
 
     async def _write_for_ever(self) -> None:
         while True:
@@ -168,7 +180,8 @@ class Log:
         while len(batch) < BATCH_COMMANDS and size < BATCH_BYTES and not self._queue.empty():
             batch.append(self._queue.get_nowait())
             size += _size(batch[-1])
-        return batch
+        # Whoever has gone away by now has been told nothing, or that nobody can tell: nothing is lost.
+        return [waiting for waiting in batch if not waiting.future.done()]
 
     async def _record(self, batch: list[_Waiting]) -> None:
         """Record a batch, whatever it takes; every waiting caller gets an answer."""
@@ -238,7 +251,7 @@ class Log:
     async def _connected(self) -> psycopg.AsyncConnection:
         if self._connection is None:
             connection = await psycopg.AsyncConnection.connect(
-                self.writer_url, autocommit=True, application_name="mandate writer", **_NOTICE_LOSS
+                self.writer_url, autocommit=True, application_name="mandate writer", **NOTICE_LOSS
             )
             await connection.execute(f"SET synchronous_commit = {self.synchronous_commit}".encode())
             self._connection = connection
@@ -250,15 +263,6 @@ class Log:
                 await self._connection.close()
             self._connection = None
 
-
-_NOTICE_LOSS: dict[str, Any] = {
-    "connect_timeout": 3,
-    "keepalives_idle": 2,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 8_000,
-}
-"""A server that falls silent, such as a machine that loses its power, is given up after some seconds."""
 
 _ARGUMENTS = (
     "%b::uuid[], %b::bytea[], %b::text[], %b::text[], %b::bytea[], %b::int[], %b::int[], "

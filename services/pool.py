@@ -2,9 +2,20 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
+
+NOTICE_LOSS: dict[str, Any] = {
+    "connect_timeout": 3,
+    "keepalives_idle": 2,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 8_000,
+}
+"""For every connection: a server that falls silent, such as a machine that loses its power, is given up after
+some seconds. Otherwise it may take minutes or hours."""
 
 LARGEST = 8
 """How many connections a pool has at the most."""
@@ -45,7 +56,7 @@ def make_pool(
         min_size=1,
         max_size=LARGEST,
         open=False,
-        kwargs={"application_name": name, "autocommit": autocommit},
+        kwargs={"application_name": name, "autocommit": autocommit, **NOTICE_LOSS},
         configure=configure,
         check=check,
         timeout=PATIENCE_SECONDS,

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from api.stack.postgres import PostgresServer
+from services import log as log_module
 from services.log import Conflict, Entry, Log, LoggedEvent, LogReader, Unavailable, Written, notifications
 from services.schema import DATABASE, prepare
 from services.settings import Settings
@@ -301,6 +302,26 @@ async def test_patience_with_a_stopped_database_runs_out_for_each_on_its_own(
         await own_server.start()
         assert (await log.append(an_entry())).last_position
         assert len(await whole_log(urls["reader_url"])) == before + 1
+
+
+async def test_a_database_that_takes_a_command_and_falls_silent_keeps_nobody_waiting(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "GRACE_SECONDS", 0.2)
+    async with (
+        Log(settings.writer_url, patience_seconds=0.2) as log,
+        await psycopg.AsyncConnection.connect(settings.writer_url) as other,
+    ):
+        await other.execute(LOCK)
+        taken, waiting = an_entry(), an_entry()
+        first = asyncio.create_task(log.append(taken))
+        await asyncio.sleep(0.1)
+        results = await asyncio.gather(first, log.append(waiting), return_exceptions=True)
+        assert all(isinstance(result, Unavailable) and result.in_doubt for result in results), results
+        await other.commit()
+        assert isinstance(await log.append(an_entry()), Written)
+        assert (await log.append(taken)).repeated, "it was recorded when the database went on"
+        assert not (await log.append(waiting)).repeated, "it was not sent any more"
 
 
 # ---- one order for all ---------------------------------------------------------------------------------
