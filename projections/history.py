@@ -18,8 +18,9 @@ from domain.history_notes import PublicKey
 from projections.history_tree import Follower, open_follower
 from projections.reading import Picture, Record
 from services.checkpoints import PublishedFolder, Publisher
-from services.history import ASK, MADE, HistoryDiffers, end_alarms, open_alarms, raise_alarm
+from services.history import ASK, MADE, end_alarms, open_alarms, raise_alarm
 from services.history_audit import Audit, audit
+from services.history_tree import HistoryDiffers
 from services.keys import Keys, KeysError, open_keys
 from services.log import notifications
 from services.settings import Settings
@@ -54,7 +55,7 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Follower, Publisher]
     follower = await open_follower(settings)
     async with follower.connection:
         await follower.catch_up()
-        witness = PublicKey.parse(settings.witness_key).name if settings.witness_url else ""
+        witness = PublicKey.parse(settings.witness_key).encoded if settings.witness_url else ""
         publisher = Publisher(follower.connection, settings.checkpoints_folder, log_keys(settings), witness)
         await publisher.open()
         await end_alarms(follower.connection, "follower")

@@ -10,7 +10,7 @@ import psycopg
 
 from domain.history import hash_leaves
 from domain.history_tiles import TILE_WIDTH, RightEdge, edge_tiles
-from services.history import HistoryDiffers, Standing, pack_positions, unpack_positions
+from services.history_tree import HistoryDiffers, Standing, pack_positions, unpack_positions
 from services.log import LogReader
 from services.settings import Settings
 

@@ -21,7 +21,8 @@ from pathlib import Path
 import psycopg
 
 from domain.history_notes import Checkpoint, Note, NoteError, PublicKey, open_checkpoint
-from services.history import MADE, HistoryDiffers, Published, Standing, Tree
+from services.history import MADE, Published
+from services.history_tree import HistoryDiffers, Standing, Tree
 from services.keys import Keys, as_file_name
 
 _PER_FOLDER = 1_000

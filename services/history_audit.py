@@ -19,7 +19,7 @@ import psycopg
 from domain.history import HASH_BYTES, leaf_hashes
 from domain.history_notes import Checkpoint, NoteError, PublicKey, open_checkpoint
 from domain.history_tiles import TILE_WIDTH, RightEdge, Tile, width_of
-from services.history import HistoryDiffers, Tree, unpack_positions
+from services.history_tree import HistoryDiffers, Tree, unpack_positions
 from services.log import LogReader
 
 BATCH_EVENTS = 5_000

@@ -217,7 +217,7 @@ CREATE TABLE IF NOT EXISTS history.checkpoints (
     size     bigint NOT NULL,
     position bigint NOT NULL,            -- the position of the last event that it covers
     note     bytea NOT NULL,             -- as the log has signed it
-    witness  text NOT NULL,              -- who was to be asked to cosign; empty for nobody
+    witness  text NOT NULL,              -- the public key of who was to be asked to cosign; empty for nobody
     made_at  timestamptz NOT NULL,
     PRIMARY KEY (log, size)
 );

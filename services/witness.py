@@ -22,7 +22,8 @@ import structlog
 
 from domain.history_notes import Note, NoteError, PublicKey, Signature
 from services.checkpoints import PublishedFolder, cosigned
-from services.history import MADE, Published, Tree, raise_alarm
+from services.history import MADE, Published, raise_alarm
+from services.history_tree import Tree
 
 log = structlog.get_logger("history")
 
@@ -86,7 +87,7 @@ class Cosigner:
             "WHERE witness = %s AND log = (SELECT log FROM history.keys ORDER BY known_at DESC, number DESC "
             "LIMIT 1) AND size > (SELECT coalesce(max(size), 0) FROM history.cosignatures s "
             "WHERE s.log = c.log AND s.witness = c.witness) ORDER BY size DESC",
-            (self._key.name,),
+            (self._key.encoded,),
         )
         return [Published(*row) for row in await cursor.fetchall()]
 
@@ -122,7 +123,7 @@ class Cosigner:
         cursor = await self._connection.execute(
             "SELECT coalesce(max(size), 0) FROM history.cosignatures "
             "WHERE log = %s AND witness = %s AND outcome = 'cosigned'",
-            (log, self._key.name),
+            (log, self._key.encoded),
         )
         row = await cursor.fetchone()
         return row[0] if row else 0

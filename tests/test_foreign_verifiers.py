@@ -36,7 +36,8 @@ from domain.history import (
 from domain.history_notes import Checkpoint, Note, PublicKey, SigningKey
 from domain.history_tiles import RightEdge, Tile, hash_in_tile, tile_of, width_of
 from projections import history
-from services.history import Checkpoints, Tree, open_alarms
+from services.history import Checkpoints, open_alarms
+from services.history_tree import Tree
 from services.settings import Settings
 from tests.services.ledgers import LOG, following, publish, reading, with_folders, write
 from tests.services.logbook import whole_log

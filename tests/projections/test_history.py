@@ -21,7 +21,8 @@ from domain.history_tiles import RightEdge, Tile
 from projections import history
 from projections.history_tree import open_follower
 from services.checkpoints import PublishedFolder, published_checkpoints
-from services.history import Checkpoints, HistoryDiffers, Standing, Tree, open_alarms
+from services.history import Checkpoints, open_alarms
+from services.history_tree import HistoryDiffers, Standing, Tree
 from services.keys import open_keys, rotate
 from services.log import LoggedEvent, Unavailable
 from services.settings import Settings

@@ -16,8 +16,8 @@ from domain.history_notes import Checkpoint, SigningKey
 from domain.history_tiles import TILE_WIDTH, RightEdge
 from projections import history
 from services.checkpoints import PublishedFolder
-from services.history import pack_positions
 from services.history_audit import Audit, audit
+from services.history_tree import pack_positions
 from services.keys import open_keys
 from services.log import Log, LogReader
 from services.settings import Settings
