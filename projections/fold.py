@@ -7,7 +7,7 @@ again within the batch and are written already closed, for the memory has no hol
 
 import json
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -28,13 +28,49 @@ class FoldError(Exception):
 class Row:
     """A row and the span of the log in which it is true."""
 
-    values: dict[str, Any]
+    cells: tuple[str, ...]
+    """The value of each column as COPY takes it. Each is written down once, however often its row changes."""
     begun: int
     ended: int | None = None
     stored: bool = False
+    """Whether it is in the table, or will be before anything that comes later is."""
 
 
-Loader = Callable[[Table, Sequence[Key]], Awaitable[Iterable[Row]]]
+class Held:
+    """The rows of one table that are at hand, and how its values are written down."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.rows: dict[str, Row] = {}
+        """By their keys as ``written_key`` gives them: texts are found much quicker than ids."""
+        self._blank = [NULL] * len(table.columns)
+        self._writers = {
+            name: (place, _WRITERS.get(kind, _other))
+            for place, (name, kind) in enumerate(table.columns.items())
+        }
+        self._key_writers = [self._writers[name][1] for name in table.key]
+
+    def written_key(self, key: Key) -> str:
+        """Write down the key of a row. Cells have no tabs in them, so no two keys are written alike."""
+        if len(key) == 1:
+            return self._key_writers[0](key[0])
+        return "\t".join([write(part) for write, part in zip(self._key_writers, key, strict=True)])
+
+    def write(self, values: Mapping[str, Any], before: Row | None = None) -> tuple[str, ...]:
+        """Write down values of a new row, or those that differ from the row before."""
+        cells = list(before.cells) if before else self._blank.copy()
+        writers = self._writers
+        for name, value in values.items():
+            place, write = writers[name]
+            cells[place] = NULL if value is None else write(value)
+        return tuple(cells)
+
+
+Missing = dict[str, dict[str, Key]]
+"""By table, the keys of rows: as they are written down, and as they are."""
+
+Loader = Callable[[Table, Sequence[Key]], Awaitable[Iterable[tuple[int, Mapping[str, Any]]]]]
+"""Fetches the rows that are true now by their keys: the position at which each began, and its values."""
 
 
 class Fold:
@@ -45,17 +81,18 @@ class Fold:
         for projection in projections:
             for kind in projection.kinds:
                 self._appliers[kind].append(projection.apply)
-        self._rows: dict[str, dict[Key, Row]] = defaultdict(dict)
+        self._held = {table.name: Held(table) for projection in projections for table in projection.tables}
 
     def batch(self) -> "Batch":
         """Begin a batch."""
-        if sum(map(len, self._rows.values())) > ROWS_AT_HAND:
+        if sum(len(held.rows) for held in self._held.values()) > ROWS_AT_HAND:
             self.forget()
-        return Batch(self._appliers, self._rows)
+        return Batch(self._appliers, self._held)
 
     def forget(self) -> None:
         """Let all rows go: what is in memory may not be what is stored."""
-        self._rows.clear()
+        for held in self._held.values():
+            held.rows.clear()
 
 
 @dataclass(slots=True)
@@ -63,61 +100,65 @@ class Batch:
     """The changes of one batch of events."""
 
     appliers: dict[type[Aggregate.Event], list[Apply]]
-    rows: dict[str, dict[Key, Row]]
-    _changes: list[tuple[int, Change]] = field(default_factory=list)
+    held: dict[str, Held]
+    _changes: list[tuple[int, Change, Held, str]] = field(default_factory=list)
     _opened: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     _closed: dict[str, list[tuple[Key, int]]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, event: Aggregate.Event, position: int) -> None:
         """Take in what an event does."""
         for apply in self.appliers.get(type(event), ()):
-            self._changes.extend((position, change) for change in apply(event))
+            for change in apply(event):
+                self.take(change, position)
 
-    async def load(self, loader: Loader) -> None:
-        """Read the rows that the changes touch and that are not at hand."""
-        wanted: dict[str, dict[Key, None]] = defaultdict(dict)
-        begun: set[tuple[str, Key]] = set()
-        tables: dict[str, Table] = {}
-        for _, change in self._changes:
-            name = change.table.name
+    def take(self, change: Change, position: int) -> None:
+        """Take in a change."""
+        held = self.held[change.table.name]
+        self._changes.append((position, change, held, held.written_key(change.key)))
+
+    def missing(self) -> Missing:
+        """Return the keys of rows that the changes touch and that are not at hand."""
+        missing: Missing = defaultdict(dict)
+        begun: set[tuple[str, str]] = set()
+        for _, change, held, key in self._changes:
             if change.verb == "begin":
-                begun.add((name, change.key))
-            elif change.key not in self.rows[name] and (name, change.key) not in begun:
-                wanted[name][change.key] = None
-                tables[name] = change.table
-        for name, keys in wanted.items():
-            table = tables[name]
-            for row in await loader(table, list(keys)):
-                self.rows[name][tuple(row.values[column] for column in table.key)] = row
+                begun.add((held.table.name, key))
+            elif key not in held.rows and (held.table.name, key) not in begun:
+                missing[held.table.name][key] = change.key
+        return missing
+
+    async def load(self, missing: Missing, loader: Loader) -> None:
+        """Read the rows that are missing."""
+        for name, keys in missing.items():
+            held = self.held[name]
+            for position, values in await loader(held.table, list(keys.values())):
+                key = held.written_key(tuple(values[column] for column in held.table.key))
+                held.rows[key] = Row(held.write(values), position, stored=True)
 
     def fold(self) -> None:
         """Work out which rows are to be written. Raises FoldError when rows and changes disagree."""
-        for position, change in self._changes:
-            rows = self.rows[change.table.name]
-            old = rows.get(change.key)
+        for position, change, held, key in self._changes:
+            old = held.rows.get(key)
             if change.verb == "begin":
                 if old is not None:
                     raise FoldError(
                         f"{change.table.name} {change.key} begins at {position} and is there already"
                     )
-                self._open(change, position, {**dict.fromkeys(change.table.columns), **change.values})
+                held.rows[key] = row = Row(held.write(change.values), position)
+                self._opened[held.table.name].append(row)
             elif old is None:
                 raise FoldError(
                     f"{change.table.name} {change.key} is to {change.verb} at {position} and is not there"
                 )
             elif change.verb == "end":
                 self._end(change, old, position)
-                del rows[change.key]
+                del held.rows[key]
             elif old.begun == position:
-                old.values.update(change.values)
+                old.cells = held.write(change.values, old)
             else:
                 self._end(change, old, position)
-                self._open(change, position, {**old.values, **change.values})
-
-    def _open(self, change: Change, position: int, values: dict[str, Any]) -> None:
-        row = Row(values, position)
-        self.rows[change.table.name][change.key] = row
-        self._opened[change.table.name].append(row)
+                held.rows[key] = row = Row(held.write(change.values, old), position)
+                self._opened[held.table.name].append(row)
 
     def _end(self, change: Change, row: Row, position: int) -> None:
         row.ended = position
@@ -133,25 +174,22 @@ class Batch:
         return [row for row in self._opened.get(table.name, ()) if row.begun != row.ended]
 
     def stored(self) -> None:
-        """After the commit: what began is stored now."""
+        """What began counts as stored from now on: should it not get so far, the fold must forget it all."""
         for rows in self._opened.values():
             for row in rows:
                 row.stored = True
 
 
-def copy_text(table: Table, rows: Iterable[Row]) -> str:
+def copy_text(rows: Iterable[Row]) -> str:
     """Return rows in the text format of PostgreSQL's COPY, with their spans as the last column."""
-    names = list(table.columns)
-    writers = [_WRITERS.get(kind, _other) for kind in table.columns.values()]
-    columns = list(zip(names, writers, strict=True))
     lines = []
     for row in rows:
-        values = row.values
-        cells = ["\\N" if (value := values[name]) is None else write(value) for name, write in columns]
-        cells.append(f"[{row.begun},{'' if row.ended is None else row.ended})\n")
-        lines.append("\t".join(cells))
+        lines.append("\t".join(row.cells))
+        lines.append(f"\t[{row.begun},{'' if row.ended is None else row.ended})\n")
     return "".join(lines)
 
+
+NULL = "\\N"
 
 # PostgreSQL keeps every character but the first of all: one event must not stop all tables for its sake.
 _KEPT_FOR_NUL = "\N{REPLACEMENT CHARACTER}"
@@ -168,10 +206,6 @@ def _text(value: str) -> str:
 
 def _uuid(value: UUID) -> str:
     return value.hex
-
-
-def _moment(value: datetime | date) -> str:
-    return value.isoformat()
 
 
 def _boolean(value: bool) -> str:
@@ -207,11 +241,12 @@ def _other(value: Any) -> str:
 _WRITERS: dict[str, Callable[[Any], str]] = {
     "text": _text,
     "uuid": _uuid,
-    "date": _moment,
-    "timestamptz": _moment,
+    "date": date.isoformat,
+    "timestamptz": datetime.isoformat,
     "boolean": _boolean,
     "text[]": _array,
     "uuid[]": _array,
     "bigint[]": _array,
     "jsonb": _json,
+    "bigint": str,
 }

@@ -9,7 +9,7 @@ event that began it to the position of the event that ended it. A change ends a 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from domain.aggregates import Aggregate
 
@@ -29,7 +29,7 @@ class Table:
 
     def begin(self, **values: Any) -> "Change":
         """A row begins; columns that are not named are null."""
-        return Change(self, "begin", tuple(values[name] for name in self.key), values)
+        return Change(self, "begin", tuple([values[name] for name in self.key]), values)
 
     def change(self, *key: Any, **values: Any) -> "Change":
         """Some columns of a row change; the row must be there."""
@@ -40,8 +40,7 @@ class Table:
         return Change(self, "end", key, {})
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What one event does to one row."""
 
     table: Table

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from projections import chemicals, fold, gaps, letters, parties, programme, questionnaires, rounds
-from projections.fold import Batch, Fold, FoldError, Row, copy_text
+from projections.fold import NULL, Batch, Fold, FoldError, Held, Row, copy_text
 from projections.reading import Picture, content_hashes
 from projections.registry import TABLES
 from projections.runner import Runner, open_runner
@@ -258,7 +258,7 @@ async def test_every_value_comes_back_as_it_was_written(
         columns = ", ".join(f"{name} {kind}" for name, kind in THINGS.columns.items())
         await connection.execute(f"CREATE TEMP TABLE things ({columns}, valid int8range)".encode())
         async with connection.cursor() as cursor, cursor.copy("COPY things FROM STDIN") as copy:
-            await copy.write(copy_text(THINGS, [Row(row, 5, 9) for row in given]))
+            await copy.write(copy_text([Row(Held(THINGS).write(row), 5, 9) for row in given]))
         found = await (await connection.execute("SELECT * FROM things")).fetchall()
         await connection.rollback()
     assert [dict(zip(THINGS.columns, row, strict=False)) for row in found] == [_as_kept(row) for row in given]
@@ -280,25 +280,27 @@ class Story:
     async def tell(self, *changes: tuple[int, Any]) -> Batch:
         """Fold one batch of changes, each at its position."""
         batch = self.fold.batch()
-        batch._changes.extend(changes)
-        await batch.load(self._load)
+        for position, change in changes:
+            batch.take(change, position)
+        await batch.load(batch.missing(), self._load)
         batch.fold()
         for (name,), ended in batch.closed(LAMPS):
-            [row] = [row for row in self.stored if row.values["name"] == name and row.ended is None]
+            [row] = [row for row in self.stored if row.cells[0] == name and row.ended is None]
             row.ended = ended
-        self.stored += [Row(dict(row.values), row.begun, row.ended) for row in batch.opened(LAMPS)]
+        self.stored += [Row(row.cells, row.begun, row.ended) for row in batch.opened(LAMPS)]
         batch.stored()
         return batch
 
-    async def _load(self, table: Table, keys: Sequence[tuple[Any, ...]]) -> list[Row]:
-        return [
-            Row(dict(row.values), row.begun, stored=True)
-            for row in self.stored
-            if row.ended is None and (row.values["name"],) in keys
-        ]
+    async def _load(self, table: Table, keys: Sequence[tuple[Any, ...]]) -> list[tuple[int, dict[str, Any]]]:
+        meant = [row for row in self.stored if row.ended is None and (row.cells[0],) in keys]
+        return [(row.begun, {"name": row.cells[0], "colour": _colour(row), "lit": None}) for row in meant]
 
     def spans(self) -> list[tuple[str, str | None, int, int | None]]:
-        return [(row.values["name"], row.values["colour"], row.begun, row.ended) for row in self.stored]
+        return [(row.cells[0], _colour(row), row.begun, row.ended) for row in self.stored]
+
+
+def _colour(row: Row) -> str | None:
+    return None if row.cells[1] == NULL else row.cells[1]
 
 
 @pytest.mark.parametrize("forgetting", [False, True])
@@ -351,5 +353,5 @@ async def test_a_change_that_does_not_fit_the_rows_is_an_error(change: Any) -> N
 
 def test_the_days_of_the_calendar_are_written_in_full() -> None:
     table = Table("days", {"day": "date", "at": "timestamptz"}, key=("day",))
-    row = Row({"day": date(987, 6, 5), "at": datetime(987, 6, 5, 1, tzinfo=UTC)}, begun=3)
-    assert copy_text(table, [row]) == "0987-06-05\t0987-06-05T01:00:00+00:00\t[3,)\n"
+    cells = Held(table).write({"day": date(987, 6, 5), "at": datetime(987, 6, 5, 1, tzinfo=UTC)})
+    assert copy_text([Row(cells, begun=3)]) == "0987-06-05\t0987-06-05T01:00:00+00:00\t[3,)\n"

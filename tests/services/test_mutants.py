@@ -6,6 +6,7 @@ The same check has to pass for the one and to fail for the other. Otherwise it w
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,9 +16,8 @@ import pytest
 
 from api.stack.postgres import PostgresServer
 from projections import reading
-from projections.fold import Batch
 from projections.reading import Tables
-from projections.runner import BrokenProjectionError, Runner
+from projections.runner import BrokenProjectionError, Part, Runner
 from services.log import Conflict, Log, LogReader
 from services.schema import DATABASE, prepare
 from services.settings import Settings
@@ -185,12 +185,12 @@ class MortalConnection(psycopg.AsyncConnection[Any]):
 class TearingRunner(Runner):
     """A runner that commits the rows by themselves, and then the position."""
 
-    async def _write(self, batch: Batch, position: int) -> None:
-        for table in self.tables:
-            await self._close(table, batch.closed(table))
-            await self._insert(table, batch.opened(table))
+    async def _write(self, part: Part) -> None:
+        for change in part.changes:
+            await self._close(change.table, change.closed)
+            await self._insert(change.table, change.opened)
         await self.connection.commit()
-        await super()._write(self._fold.batch(), position)
+        await super()._write(replace(part, changes=()))
 
 
 async def is_torn_by_death(settings: Settings, kind: type[Runner]) -> bool:
