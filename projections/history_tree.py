@@ -14,7 +14,7 @@ from services.history_tree import HistoryDiffers, Standing, pack_positions, unpa
 from services.log import LogReader
 from services.settings import Settings
 
-BATCH_EVENTS = 5_000
+BATCH_EVENTS = 10_000
 
 
 @dataclass(slots=True)
@@ -93,28 +93,31 @@ class Follower:
             raise HistoryDiffers(f"The positions of the last leaves were changed. {_REGROW}")
 
     async def _write(self, tiles: dict[tuple[int, int], bytes], positions: Sequence[int]) -> None:
-        async with self.connection.cursor() as cursor:
-            await cursor.executemany(
-                "INSERT INTO history.tiles VALUES (%s, %s, %s) "
-                "ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes",
-                [(level, number, hashes) for (level, number), hashes in tiles.items()],
-            )
-            number, self._positions = self.standing.size // TILE_WIDTH, [*self._positions, *positions]
-            parts = [
-                self._positions[start : start + TILE_WIDTH]
-                for start in range(0, len(self._positions), TILE_WIDTH)
-            ]
-            await cursor.executemany(
-                "INSERT INTO history.positions VALUES (%s, %s, %s) "
-                "ON CONFLICT (number) DO UPDATE SET positions = excluded.positions",
-                [(number, part[0], pack_positions(part)) for number, part in enumerate(parts, start=number)],
-            )
-            self._positions = parts[-1] if len(parts[-1]) < TILE_WIDTH else []
-            self.standing = Standing(self._edge.size, positions[-1])
-            await cursor.execute(
-                "UPDATE history.progress SET size = %s, position = %s",
-                (self.standing.size, self.standing.position),
-            )
+        number, self._positions = self.standing.size // TILE_WIDTH, [*self._positions, *positions]
+        parts = [
+            self._positions[start : start + TILE_WIDTH]
+            for start in range(0, len(self._positions), TILE_WIDTH)
+        ]
+        self._positions = parts[-1] if len(parts[-1]) < TILE_WIDTH else []
+        self.standing = Standing(self._edge.size, positions[-1])
+        await self.connection.execute(
+            "INSERT INTO history.tiles SELECT * FROM unnest(%s::smallint[], %s::bigint[], %s::bytea[]) "
+            "ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes",
+            ([level for level, _ in tiles], [number for _, number in tiles], list(tiles.values())),
+        )
+        await self.connection.execute(
+            "INSERT INTO history.positions SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bytea[]) "
+            "ON CONFLICT (number) DO UPDATE SET positions = excluded.positions",
+            (
+                list(range(number, number + len(parts))),
+                [part[0] for part in parts],
+                [pack_positions(part) for part in parts],
+            ),
+        )
+        await self.connection.execute(
+            "UPDATE history.progress SET size = %s, position = %s",
+            (self.standing.size, self.standing.position),
+        )
 
 
 _REGROW = "Let it grow anew from the log; what was published will show whether the log is as it was."

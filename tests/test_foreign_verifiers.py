@@ -39,7 +39,7 @@ from projections import history
 from services.history import Checkpoints, open_alarms
 from services.history_tree import Tree
 from services.settings import Settings
-from tests.services.ledgers import LOG, following, publish, reading, with_folders, write
+from tests.services.ledgers import LOG, PATIENCE, following, publish, reading, with_folders, write
 from tests.services.logbook import whole_log
 from tests.services.witnesses import NAME, Signed, Submission, Witness, listening
 
@@ -276,11 +276,11 @@ async def test_a_witness_that_is_not_ours_signs_our_history_and_no_fork_of_it(
             checkpoints = Checkpoints(connection)
             for number, events in ((1, 1), (2, 4), (6, 300)):
                 await write(settings, events)
-                published = await checkpoints.covering(number, settled=True)
+                published = await checkpoints.covering(number, PATIENCE, settled=True)
                 assert published.outcome == "cosigned"
                 Note.parse(published.encoded).signed_by([witness.public])
             witness.root = bytes(32)
             await write(settings, 1)
-            assert (await checkpoints.covering(306, settled=True)).outcome == "refused"
+            assert (await checkpoints.covering(306, PATIENCE, settled=True)).outcome == "refused"
             assert [alarm.kind for alarm in await open_alarms(connection)] == ["witness"]
     assert witness.answers == [200, 200, 200, 422]

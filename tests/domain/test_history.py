@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.history import (
@@ -94,6 +94,7 @@ def test_a_leaf_is_what_its_table_says_byte_by_byte() -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(max_size=40), st.integers(-(2**63), 2**63 - 1), st.binary(max_size=200))))
 def test_many_leaves_are_hashed_as_each_one_is(parts: list[tuple[str, int, bytes]]) -> None:
     events = [an_event(*part) for part in parts]
@@ -101,6 +102,7 @@ def test_many_leaves_are_hashed_as_each_one_is(parts: list[tuple[str, int, bytes
     assert leaf_hashes(events) == [hashlib.sha256(b"\x00" + leaf(event)).digest() for event in events]
 
 
+@settings(deadline=None)
 @given(*[st.tuples(st.text(max_size=4), st.integers(1, 300), st.binary(max_size=4))] * 2)
 def test_two_events_share_a_leaf_only_when_they_are_equal(
     one: tuple[str, int, bytes], other: tuple[str, int, bytes]
@@ -111,11 +113,13 @@ def test_two_events_share_a_leaf_only_when_they_are_equal(
 # ---- roots and proofs ----------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(st.integers(0, MANY), st.randoms(use_true_random=False))
 def test_a_tree_has_one_root_however_it_grew(size: int, steps: random.Random) -> None:
     assert Grown(size, steps).edge.root() == by_the_book(HASHES[:size])
 
 
+@settings(deadline=None)
 @given(st.integers(1, MANY), st.data())
 def test_a_tree_is_taken_up_again_from_its_edge(size: int, data: st.DataObject) -> None:
     upto = data.draw(st.integers(0, size))
@@ -128,6 +132,7 @@ def test_a_tree_is_taken_up_again_from_its_edge(size: int, data: st.DataObject) 
     assert again.root() == by_the_book(HASHES[:size])
 
 
+@settings(deadline=None)
 @given(st.integers(1, MANY), st.data())
 def test_every_leaf_is_proven_and_no_other_one(size: int, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, size - 1))
@@ -143,6 +148,7 @@ def test_every_leaf_is_proven_and_no_other_one(size: int, data: st.DataObject) -
     assert len(proof) <= size.bit_length()
 
 
+@settings(deadline=None)
 @given(st.integers(0, MANY), st.data())
 def test_a_tree_extends_each_of_its_beginnings(size: int, data: st.DataObject) -> None:
     old = data.draw(st.integers(0, size))
@@ -228,6 +234,7 @@ def test_what_is_no_path_of_a_tile_is_refused(path: str) -> None:
     assert parse_tile_path(path) is None
 
 
+@settings(deadline=None)
 @given(st.integers(0, 63), st.integers(0, 10**15), st.integers(1, 256))
 def test_every_tile_is_found_again_by_its_path(level: int, number: int, width: int) -> None:
     assert parse_tile_path(Tile(level, number, width).path) == Tile(level, number, width)

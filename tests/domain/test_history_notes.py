@@ -1,7 +1,7 @@
 """Notes: who signed what, and what is refused."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.history_notes import (
@@ -50,6 +50,7 @@ def test_a_checkpoint_is_three_lines_and_a_signature() -> None:
     assert open_checkpoint(encoded, [key.public]) == Checkpoint(LOG, 1234, ROOT)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_changed_byte_of_a_checkpoint_is_noticed(data: st.DataObject) -> None:
     key = SigningKey.make(LOG)
@@ -112,6 +113,7 @@ def test_what_is_no_note_is_refused(encoded: bytes) -> None:
         Note.parse(encoded)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_reading_never_fails_in_another_way(encoded: bytes) -> None:
     with pytest.raises(NoteError):

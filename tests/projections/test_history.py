@@ -26,7 +26,16 @@ from services.history_tree import HistoryDiffers, Standing, Tree
 from services.keys import open_keys, rotate
 from services.log import LoggedEvent, Unavailable
 from services.settings import Settings
-from tests.services.ledgers import LOG, following, on_database, publish, reading, with_folders, write
+from tests.services.ledgers import (
+    LOG,
+    PATIENCE,
+    following,
+    on_database,
+    publish,
+    reading,
+    with_folders,
+    write,
+)
 from tests.services.logbook import ask, whole_log
 
 
@@ -194,11 +203,14 @@ async def test_without_news_there_is_no_second_checkpoint(settings: Settings) ->
     assert len(list(settings.checkpoints_folder.rglob("*.checkpoint"))) == 1
 
 
-async def test_it_makes_one_at_once_when_asked_and_few_when_not(settings: Settings) -> None:
+async def test_it_makes_one_at_once_when_asked_and_few_when_not(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "CHECKPOINT_SECONDS", 60.0)
     async with following(settings), reading(settings) as connection:
         checkpoints = Checkpoints(connection)
         await write(settings, 1)
-        first = await checkpoints.covering(1)
+        first = await checkpoints.covering(1, PATIENCE)
         for _ in range(10):
             await write(settings, 2)
             await asyncio.sleep(0.05)
@@ -209,7 +221,7 @@ async def test_it_makes_one_at_once_when_asked_and_few_when_not(settings: Settin
         begun = time.monotonic()
         covering = await checkpoints.covering((await whole_log(settings.reader_url))[-1].position)
 
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 10
         assert (first.size, covering.size) == (1, 21)
         assert await checkpoints.newest() == covering
         assert await checkpoints.of_size(21) == covering
@@ -221,10 +233,10 @@ async def test_after_five_seconds_it_makes_one_unasked(
     monkeypatch.setattr(history, "CHECKPOINT_SECONDS", 0.5)
     async with following(settings), reading(settings) as connection:
         await write(settings, 1)
-        await Checkpoints(connection).covering(1)
+        await Checkpoints(connection).covering(1, PATIENCE)
         await write(settings, 1)
         position = (await whole_log(settings.reader_url))[-1].position
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while await Checkpoints(connection).first_covering(position) is None:
                 await asyncio.sleep(0.05)
 
@@ -238,7 +250,7 @@ async def test_the_first_checkpoint_that_covers_an_event_stays_the_first(setting
     async with reading(settings) as connection:
         checkpoints = Checkpoints(connection)
         assert await checkpoints.first_covering(first.position) == first
-        assert (await checkpoints.covering(first.position + 1)).size == 6
+        assert (await checkpoints.covering(first.position + 1, PATIENCE)).size == 6
 
 
 async def test_who_asks_in_vain_is_told(settings: Settings) -> None:
@@ -253,10 +265,10 @@ async def test_a_new_key_signs_after_the_old_one_has_named_it(settings: Settings
     async with following(settings), reading(settings) as connection:
         checkpoints = Checkpoints(connection)
         await write(settings, 1)
-        before = await checkpoints.covering(1)
+        before = await checkpoints.covering(1, PATIENCE)
         keys = rotate(settings.keys_folder, open_keys(settings.keys_folder, "", LOG))
         await write(settings, 1)
-        after = await checkpoints.covering(2)
+        after = await checkpoints.covering(2, PATIENCE)
 
         public, rotations = await checkpoints.keys()
         assert public == list(keys.chain)
@@ -276,7 +288,7 @@ async def test_only_one_follower_works_at_a_time(settings: Settings) -> None:
     async with following(settings), following(settings), reading(settings) as connection:
         for number in range(1, 4):
             await write(settings, 1)
-            assert (await Checkpoints(connection).covering(number)).size == number
+            assert (await Checkpoints(connection).covering(number, PATIENCE)).size == number
         assert await open_alarms(connection) == []
 
 

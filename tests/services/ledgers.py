@@ -17,6 +17,8 @@ from services.settings import Settings
 from tests.services.logbook import an_entry, an_event
 
 LOG = "mandate.example.org/log"
+PATIENCE = 30.0
+"""How many seconds a test waits for a checkpoint: the machine may be busy."""
 
 
 def with_folders(settings: Settings, folder: Path) -> Settings:

