@@ -121,7 +121,16 @@ class Aggregate(BaseAggregate[UUID]):
 
     def record(self, event: type[Event], stamp: Stamp, **facts: Any) -> None:
         """Trigger ``event`` with these ``facts``; pydantic validates them against the event's fields."""
-        self.trigger_event(event, timestamp=stamp.at, by=stamp.by, because=stamp.because, **facts)
+        made = event(
+            originator_id=self._id,
+            originator_version=self._version + 1,
+            timestamp=stamp.at,
+            by=stamp.by,
+            because=stamp.because,
+            **facts,
+        )
+        made.mutate(self)
+        self._pending_events.append(made)
 
     @classmethod
     def begin(cls, event: type[Created], stamp: Stamp, id: UUID, **facts: Any) -> Any:

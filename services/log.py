@@ -53,8 +53,7 @@ class Conflict(Exception):
 Outcome = Literal["done", "refused"]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One command as it is written: its key, what it answers, and its events."""
 
     key: UUID
@@ -65,8 +64,7 @@ class Entry:
     events: Sequence[StoredEvent]
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """What became of an entry."""
 
     last_position: int | None

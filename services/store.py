@@ -14,7 +14,7 @@ import random
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID, uuid4
 
 import psycopg
@@ -61,8 +61,7 @@ class RefusalRecord(BaseModel, frozen=True):
     facts: dict[str, object] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """How a command ended."""
 
     key: UUID

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from api.bench.ground import Figures
@@ -95,12 +96,12 @@ SUBJECTS = (
 def drawn(figures: Figures) -> Iterator[Table]:
     """Draw the figures for people, a table for each subject."""
     for subject in SUBJECTS:
-        table = Table(title=subject.title, caption=subject.meaning, title_justify="left", min_width=90)
-        table.caption_justify = "left"
-        table.add_column("figure")
-        table.add_column("measured", justify="right")
-        table.add_column("goal", justify="right")
-        table.add_column("")
+        table = Table(title=subject.title, caption=subject.meaning, box=SIMPLE_HEAD)
+        table.title_justify = table.caption_justify = "left"
+        table.add_column("figure", no_wrap=True)
+        table.add_column("measured", justify="right", no_wrap=True)
+        table.add_column("goal", justify="right", no_wrap=True)
+        table.add_column("", no_wrap=True)
         for name, value in figures.items():
             if _subject_of(name) is subject:
                 table.add_row(name, _number(name, value), *_verdict(name, value))
