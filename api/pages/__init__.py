@@ -11,6 +11,7 @@ from api.pages import (
     home,
     invitations,
     letters,
+    links,
     opening,
     parties,
     programme,
@@ -28,12 +29,14 @@ for part in (
     gaps,
     parties,
     letters,
+    links,
     opening,
     chemicals,
     programme,
     questionnaires,
     history,
     access,
+    links,
     static_files,
 ):
     router.include_router(part.router)
