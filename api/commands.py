@@ -7,9 +7,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Request, Response
 
-from api.http import Model, read_key, services_of
+from api.access import allowed
+from api.http import Model, services_of
+from api.keys import read_key
 from api.openapi import problems
 from api.problems import Problem, of_refusal
+from domain.access import Action
 from services.store import RefusalRecord
 
 router = APIRouter(prefix="/commands", tags=["commands"])
@@ -33,6 +36,7 @@ class CommandRecord(Model):
     "/{key}",
     summary="Ask how a command ended",
     responses=problems("not-found"),
+    dependencies=[allowed(Action.SEE_COMMANDS)],
 )
 async def read_command(
     request: Request,

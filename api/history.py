@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 from psycopg import AsyncConnection
 from pydantic_core import to_json
 
+from api.access import allowed
 from api.http import (
     HIGHEST_POSITION,
     AsOf,
@@ -26,6 +27,7 @@ from api.http import (
 )
 from api.openapi import problems
 from api.problems import Problem
+from domain.access import Action
 from domain.aggregates import Aggregate
 from projections.reading import content_hashes
 from projections.registry import TABLES
@@ -85,13 +87,20 @@ class TableHashes(Model):
     """SHA-256 of the rows of each table, whatever order they are stored in."""
 
 
-@router.get("/position", summary="See how far the log and the tables reach", responses=problems())
+@router.get(
+    "/position",
+    summary="See how far the log and the tables reach",
+    responses=problems(),
+    dependencies=[allowed(Action.SEE_HISTORY)],
+)
 async def read_position(request: Request, picture: Reading) -> Positions:
     """Return the position of the newest event, and the one that the tables show."""
     return Positions(log=await newest_position(request), tables=picture.position)
 
 
-@router.get("/tables", summary="Hash the tables", responses=problems())
+@router.get(
+    "/tables", summary="Hash the tables", responses=problems(), dependencies=[allowed(Action.EXPORT_LOG)]
+)
 async def hash_tables(picture: Reading) -> TableHashes:
     """Return a hash of the content of each table. It reads them whole."""
     hashes = await content_hashes(picture, [table.name for table in TABLES])
@@ -99,7 +108,10 @@ async def hash_tables(picture: Reading) -> TableHashes:
 
 
 @router.get(
-    "/records/{record_id}/events", summary="Read the history of a record", responses=problems("not-found")
+    "/records/{record_id}/events",
+    summary="Read the history of a record",
+    responses=problems("not-found"),
+    dependencies=[allowed(Action.SEE_HISTORY)],
 )
 async def read_history(
     request: Request,
@@ -159,7 +171,12 @@ def _first_line(kind: type[Aggregate.Event]) -> str:
     return (kind.__doc__ or kind.__name__).strip().splitlines()[0]
 
 
-@router.get("/events/{position}", summary="Read one event", responses=problems("not-found"))
+@router.get(
+    "/events/{position}",
+    summary="Read one event",
+    responses=problems("not-found"),
+    dependencies=[allowed(Action.SEE_HISTORY)],
+)
 async def read_event(request: Request, response: Response, position: PositionInPath) -> RecordedEvent:
     """Return the event at a position of the log."""
     async with services_of(request).pool.connection() as connection:
@@ -189,6 +206,7 @@ async def read_event(request: Request, response: Response, position: PositionInP
             },
         }
     },
+    dependencies=[allowed(Action.EXPORT_LOG)],
 )
 async def export_log(
     request: Request,
