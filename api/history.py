@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from psycopg import AsyncConnection
 from pydantic_core import to_json
 
-from api.access import allowed
+from api.access import Right, Rights, allowed
 from api.http import (
     HIGHEST_POSITION,
     AsOf,
@@ -21,6 +21,7 @@ from api.http import (
     Model,
     Page,
     Reading,
+    newest_picture,
     newest_position,
     next_part,
     services_of,
@@ -29,6 +30,7 @@ from api.openapi import problems
 from api.problems import Problem
 from domain.access import Action
 from domain.aggregates import Aggregate
+from projections import history
 from projections.reading import content_hashes
 from projections.registry import TABLES
 from services.log import LoggedEvent, LogReader
@@ -115,6 +117,7 @@ async def hash_tables(picture: Reading) -> TableHashes:
 )
 async def read_history(
     request: Request,
+    right: Rights,
     response: Response,
     as_of: AsOf,
     record_id: Annotated[UUID, Path(description="The id of any record: a party, a round, a letter.")],
@@ -129,7 +132,7 @@ async def read_history(
         stream = await LogReader(connection).stream(record_id)
     response.headers["Event-Position"] = str(position)
     events = [event for event in stream if event.position <= position]
-    if not events:
+    if not events or not await _is_within(right, request, record_id):
         raise Problem("not-found", f"There is no record {record_id} as of position {position}.")
     rest = [event for event in events if event.originator_version > cursor]
     more = len(rest) > limit
@@ -138,6 +141,15 @@ async def read_history(
         position=position,
         next=next_part(request, position, rest[limit - 1].originator_version) if more else None,
     )
+
+
+async def _is_within(right: Right, request: Request, record_id: UUID) -> bool:
+    """Whether the record is one whose history may be seen."""
+    if right.extent.everything:
+        return True
+    async with newest_picture(request) as picture:
+        owner = await history.owner_of(picture, record_id)
+    return owner is not None and right.covers({owner["party_id"]}, owner["invitation_id"])
 
 
 async def _position(connection: AsyncConnection, as_of: int | datetime | None) -> int:
@@ -177,15 +189,18 @@ def _first_line(kind: type[Aggregate.Event]) -> str:
     responses=problems("not-found"),
     dependencies=[allowed(Action.SEE_HISTORY)],
 )
-async def read_event(request: Request, response: Response, position: PositionInPath) -> RecordedEvent:
+async def read_event(
+    request: Request, response: Response, right: Rights, position: PositionInPath
+) -> RecordedEvent:
     """Return the event at a position of the log."""
     async with services_of(request).pool.connection() as connection:
         log = LogReader(connection)
         newest, events = await log.position(), await log.after(position - 1, 1)
     response.headers["Event-Position"] = str(newest)
-    if not events or events[0].position != position:
+    event = events[0] if events and events[0].position == position else None
+    if event is None or not await _is_within(right, request, event.originator_id):
         raise Problem("not-found", f"There is no event at position {position}.")
-    return told(events[0])
+    return told(event)
 
 
 @router.get(

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, JsonValue
 
-from api.access import allowed
+from api.access import Right, Rights, allowed
 from api.http import (
     Calling,
     CallingOnVersion,
@@ -363,14 +363,23 @@ def _percent(rate: Record) -> float | None:
 )
 async def list_invitations(
     request: Request,
+    right: Rights,
     picture: Reading,
     round_id: Annotated[UUID | None, Query(description="Only those of this round.")] = None,
     party_id: Annotated[UUID | None, Query(description="Only those to this party.")] = None,
     cursor: Cursor = None,
     limit: Limit = 200,
 ) -> InvitationPage:
-    """Return invitations by id: all, those of a round, or those to a party."""
-    rows = await questions.invitations(picture, round_id, party_id, cursor, limit + 1)
+    """Return invitations by id: all, those of a round or to a party; to contacts, those of their party."""
+    rows = await questions.invitations(
+        picture,
+        round_id,
+        party_id,
+        cursor,
+        limit + 1,
+        of=right.owner_ids,
+        only=right.extent.invitation_id,
+    )
     return InvitationPage.model_validate(page(request, picture, rows, limit))
 
 
@@ -381,13 +390,18 @@ async def list_invitations(
     response_model=InvitationRecord,
     dependencies=[allowed(Action.SEE_INVITATIONS)],
 )
-async def read_invitation(picture: Reading, response: Response, invitation_id: InvitationId) -> Record:
+async def read_invitation(
+    right: Rights, picture: Reading, response: Response, invitation_id: InvitationId
+) -> Record:
     """Return one invitation: the due date that holds, and what came back."""
-    return tag(response, await _invitation(picture, invitation_id))
+    return tag(response, await _invitation(right, picture, invitation_id))
 
 
-async def _invitation(picture: Picture, invitation_id: UUID) -> Record:
-    return found(await questions.invitation(picture, invitation_id), "invitation", invitation_id, picture)
+async def _invitation(right: Right, picture: Picture, invitation_id: UUID) -> Record:
+    record = await questions.invitation(picture, invitation_id)
+    if record is not None and not right.covers({record["party_id"]}, record["id"]):
+        record = None
+    return found(record, "invitation", invitation_id, picture)
 
 
 @invitations_router.post(
@@ -432,8 +446,8 @@ async def submit_response(
 ) -> Response:
     """Hand in the answers to a questionnaire, once. All rules of the form are checked.
 
-    Whoever has the link of a letter gives its token as the parameter `token`. Refused answers are told
-    with every fault, by the name of its question.
+    Only a contact of the party hands them in. Refused answers are told with every fault, by the name of its
+    question.
     """
     command = SubmitResponse(
         invitation_id=invitation_id, answers=_answers(response.answers), language=response.language
@@ -468,9 +482,11 @@ def _answers(given: dict[str, JsonValue]) -> Answers:
     responses=problems("not-found"),
     dependencies=[allowed(Action.SEE_INVITATIONS)],
 )
-async def read_response(picture: Reading, response: Response, invitation_id: InvitationId) -> ResponseRecord:
+async def read_response(
+    right: Rights, picture: Reading, response: Response, invitation_id: InvitationId
+) -> ResponseRecord:
     """Return what a party has answered, by the names of the questions."""
-    invitation = tag(response, await _invitation(picture, invitation_id))
+    invitation = tag(response, await _invitation(right, picture, invitation_id))
     if invitation["received_at"] is None:
         found(None, "response to the invitation", invitation_id, picture)
     answers = await gaps.answers(picture, invitation_id)
