@@ -1,6 +1,6 @@
 """The pages: drawn on the server, and usable without scripts."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from api.pages import (
     access,
@@ -19,8 +19,9 @@ from api.pages import (
     rounds,
     static_files,
 )
+from api.pages.frame import take_form
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[Depends(take_form)])
 for part in (
     home,
     rounds,

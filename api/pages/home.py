@@ -5,8 +5,10 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from api.access import allowed
 from api.pages.frame import Page, Visiting
 from api.pages.gaps import needs_of
+from domain.access import Action
 from projections import letters, rounds
 
 router = APIRouter()
@@ -15,7 +17,7 @@ SOON = timedelta(minutes=10)
 """A round is live, and its pages keep themselves fresh, while something is to happen within this time."""
 
 
-@router.get("/")
+@router.get("/", dependencies=[allowed(Action.SEE_HOME)])
 async def home(visit: Visiting) -> Response:
     """Show what the site is for, the live round first."""
     async with visit.look() as page:

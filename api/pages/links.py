@@ -4,13 +4,12 @@ To look at the page changes nothing, since programs that look for harm in letter
 The address holds the secret of the link, so no other page is told where the reader came from.
 """
 
-from datetime import UTC, datetime
-
 from fastapi import APIRouter, Request, Response
 
+from api.access import allowed, look_at_link, open_link
 from api.pages import phrases
-from api.pages.entering import browser_of, entrance_of, keep, kept
 from api.pages.frame import Page, Visiting
+from domain.access import Action
 from projections import rounds
 from services.links import Link
 
@@ -23,27 +22,25 @@ HEADERS = {
 }
 
 
-@router.get("/l/{secret}")
+@router.get("/l/{secret}", dependencies=[allowed(Action.COME_IN)])
 async def land(visit: Visiting, request: Request, secret: str, lang: str = "") -> Response:
     """Show for what a link is good."""
-    link = await entrance_of(request).look_at_link(secret, datetime.now(UTC))
+    link = await look_at_link(request, secret)
     async with visit.look() as page:
         return await _show(page, link, lang)
 
 
-@router.post("/l/{secret}")
+@router.post("/l/{secret}", dependencies=[allowed(Action.COME_IN)])
 async def exchange(visit: Visiting, request: Request, secret: str, lang: str = "") -> Response:
     """Exchange the link for a session in this browser, and go on to the questionnaire."""
-    entrance, now = entrance_of(request), datetime.now(UTC)
-    link = await entrance.look_at_link(secret, now)
-    opened = await entrance.open_link(secret, browser_of(request), now, kept(request)) if link else None
-    if link is None or opened is None:
-        async with visit.look() as page:
-            return await _show(page, None, lang)
-    response = visit.go(f"/invitations/{link.invitation_id}/answer", lang=lang)
-    response.headers.update(HEADERS)
-    keep(request, response, opened)
-    return response
+    link = await look_at_link(request, secret)
+    if link is not None:
+        response = visit.go(f"/invitations/{link.invitation_id}/answer", lang=lang)
+        if await open_link(request, response, secret):
+            response.headers.update(HEADERS)
+            return response
+    async with visit.look() as page:
+        return await _show(page, None, lang)
 
 
 async def _show(page: Page, link: Link | None, lang: str) -> Response:
