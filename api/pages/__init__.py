@@ -4,6 +4,7 @@ from fastapi import APIRouter, Depends
 
 from api.pages import (
     access,
+    account,
     answering,
     chemicals,
     gaps,
@@ -37,6 +38,7 @@ for part in (
     questionnaires,
     history,
     access,
+    account,
     links,
     static_files,
 ):
