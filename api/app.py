@@ -25,6 +25,7 @@ from api import (
     rounds,
     sign_in,
 )
+from api.access import OPEN
 from api.door import OwnPagesOnly, ReadableSizes, SafeHeaders
 from api.pages import errors
 from api.problems import LastResort
@@ -71,6 +72,7 @@ def create(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]  # as FastAPI says to do it
     problems.install(app, errors.render)
+    app.include_router(problems.router, dependencies=[OPEN])
     app.include_router(health.router)
     for router in ROUTERS:
         app.include_router(router, prefix=openapi.ROOT)

@@ -303,7 +303,6 @@ def install(app: FastAPI, render: Render) -> None:
         StarletteHTTPException,
     ):
         app.add_exception_handler(kind, _handle)
-    app.include_router(router)
 
 
 class LastResort:
