@@ -15,6 +15,7 @@ from api.pages import (
     links,
     opening,
     parties,
+    people,
     programme,
     questionnaires,
     rounds,
@@ -31,7 +32,6 @@ for part in (
     gaps,
     parties,
     letters,
-    links,
     opening,
     chemicals,
     programme,
@@ -39,6 +39,7 @@ for part in (
     history,
     access,
     account,
+    people,
     links,
     static_files,
 ):

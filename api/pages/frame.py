@@ -37,6 +37,7 @@ MENU = (
     ("/letters", "Letters", Action.SEE_LETTERS),
     ("/chemicals", "Annex III", Action.SEE_REFERENCE),
     ("/delivery-partners", "Delivery partners", Action.SEE_REFERENCE),
+    ("/people", "People", Action.SEE_PEOPLE),
 )
 
 templates = Environment(
