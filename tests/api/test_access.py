@@ -1,15 +1,20 @@
 """Who may act, and what other sites can make a browser do: nothing."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import httpx
+from pydantic import AnyHttpUrl
 
-from api.access import PLAIN_COOKIE
+from api.access import PLAIN_COOKIE, SECURE_COOKIE, cookie_name
 from domain.access import Grant, Role
+from services.directory import Person
+from services.entrance import Entrance
+from services.people import EndRole
 from services.settings import Settings
 from services.wiring import Services
 from tests.api.conftest import MARTAS_ID, Site, problem_of, visiting
-from tests.cast import register
+from tests.cast import Office, hired, register, session_of
 
 PARTY = register("KEN").model_dump(mode="json")
 MANAGER = Grant(role=Role.PROGRAMME_MANAGER)
@@ -86,3 +91,59 @@ async def test_nobody_signs_in_without_proof_unless_the_settings_say_so(
         session: httpx.Response = await me.post("/api/v1/access/sessions", json=wanted)
         headers = {"Authorization": f"Bearer {session.json()['token']}"}
         assert (await me.post("/api/v1/parties", json=PARTY, headers=headers)).status_code == 201
+
+
+async def test_sessions_and_tokens_are_listed_and_ended(site: Site) -> None:
+    another = await session_of(site.services, MARTAS_ID)
+    listed = (await site.read("/access/sessions"))["items"]
+    assert sorted(session["current"] for session in listed) == [False, True]
+    (other,) = [session["id"] for session in listed if not session["current"]]
+    assert another not in str(listed)
+
+    end = datetime.now(UTC) + timedelta(days=30)
+    wanted = {"name": "export", "role": "programme manager", "ends_at": end.isoformat()}
+    made = await site.do("/access/tokens", wanted)
+    assert made["token"] not in (await site.get("/access/tokens")).text
+    async with site.stranger(Authorization=f"Bearer {made['token']}") as program:
+        assert (await program.get("/api/v1/rounds")).status_code == 200
+        problem_of(await program.post("/api/v1/parties", json=PARTY), 403, "no-right")
+        problem_of(await program.post("/api/v1/access/tokens", json=wanted), 403, "no-right")
+        await site.do(f"/access/tokens/{made['id']}", method="DELETE")
+        problem_of(await program.get("/api/v1/rounds"), 401, "unauthenticated")
+
+    await site.do(f"/access/sessions/{other}", method="DELETE")
+    problem_of(await site.send(f"/access/sessions/{other}", method="DELETE"), 404, "not-found")
+    assert (await site.do("/access/sessions", method="DELETE"))["ended"] == 1
+    problem_of(await site.get("/rounds"), 401, "unauthenticated")
+
+
+async def test_a_password_opens_a_session_and_all_failures_look_alike(site: Site) -> None:
+    password = "a long sentence that nobody guesses"
+    await Entrance(site.services).set_password(MARTAS_ID, password, datetime.now(UTC))
+    async with site.stranger() as me:
+        good = {"address": "marta@example.org", "password": password}
+        opened = await me.post("/api/v1/access/sessions", json=good)
+        assert opened.status_code == 201
+        assert opened.headers["cache-control"] == "no-store"
+        wrong = [good | {"password": "another"}, good | {"address": "nobody@example.org"}]
+        answers = [await me.post("/api/v1/access/sessions", json=each) for each in wrong]
+        assert {answer.status_code for answer in answers} == {401}
+        assert answers[0].content == answers[1].content
+
+
+async def test_a_role_that_has_ended_is_good_for_nothing_at_once(site: Site, services: Services) -> None:
+    ana = Person(uuid4(), "Ana", "ana@example.org")
+    await hired(services, ana, MANAGER)
+    session = await session_of(services, ana.id)
+    async with site.stranger(Authorization=f"Bearer {session}") as program:
+        assert (await program.get("/api/v1/rounds")).status_code == 200
+        await Office(services, datetime.now(UTC)).do(
+            EndRole(person_id=ana.id, grant=MANAGER, reason="She left.")
+        )
+        problem_of(await program.get("/api/v1/rounds"), 401, "unauthenticated")
+
+
+def test_the_cookie_is_the_site_s_own_where_it_is_reached_over_https(settings: Settings) -> None:
+    over_https = settings.model_copy(update={"public_url": AnyHttpUrl("https://mandate.example.org")})
+    assert cookie_name(over_https) == SECURE_COOKIE
+    assert cookie_name(settings) == PLAIN_COOKIE
