@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from api import app as application
 from api.http import Key, key
 from api.keys import read_key
-from api.problems import KINDS, of_refusal
+from api.problems import KINDS, of_refusal, without_secret
 from domain.aggregates import identify
 from projections import reading
 from services.log import Unavailable
@@ -156,6 +156,11 @@ async def test_a_caller_in_doubt_is_told_where_to_ask(
     assert problem["in_doubt"] is True
     assert problem["command"] == f"/api/v1/commands/{read_key('one')}"
     assert (response.headers["Retry-After"], response.headers["Idempotency-Key"]) == ("3", "one")
+
+
+def test_the_secret_of_a_link_is_in_no_log() -> None:
+    assert without_secret("/l/the-secret") == "/l/…"
+    assert without_secret("/letters") == "/letters"
 
 
 def test_a_key_that_is_no_uuid_stands_for_one() -> None:
