@@ -9,7 +9,6 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from api import (
-    access,
     chemicals,
     commands,
     docs,
@@ -24,11 +23,14 @@ from api import (
     programme,
     questionnaires,
     rounds,
+    sign_in,
 )
+from api.access import OPEN
 from api.door import OwnPagesOnly, ReadableSizes, SafeHeaders
 from api.pages import errors
 from api.problems import LastResort
 from projections.reading import Tables
+from services.entrance import Entrance
 from services.settings import Settings
 from services.wiring import open_services
 
@@ -43,7 +45,7 @@ ROUTERS = (
     programme.router,
     history.router,
     commands.router,
-    access.router,
+    sign_in.router,
 )
 """The interface for programs, in the order in which it is described."""
 
@@ -70,6 +72,7 @@ def create(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]  # as FastAPI says to do it
     problems.install(app, errors.render)
+    app.include_router(problems.router, dependencies=[OPEN])
     app.include_router(health.router)
     for router in ROUTERS:
         app.include_router(router, prefix=openapi.ROOT)
@@ -84,6 +87,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     async with open_services(settings) as services, Tables(settings.reader_url) as tables:
         app.state.services = services
+        app.state.entrance = Entrance(services)
         app.state.tables = tables
         yield
 

@@ -6,8 +6,10 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field
 
+from api.access import allowed
 from api.http import Calling, CallingOnVersion, CodeCursor, Limit, Model, Page, Reading, page
 from api.openapi import problems, problems_of_command
+from domain.access import Action
 from domain.chemicals import Listing
 from projections import chemicals as questions
 from services.chemicals import DelistChemical, ListChemical
@@ -51,7 +53,12 @@ class Deletion(Model):
     decision: str | None = Field(None, max_length=200)
 
 
-@router.get("", summary="List the entries of Annex III", responses=problems())
+@router.get(
+    "",
+    summary="List the entries of Annex III",
+    responses=problems(),
+    dependencies=[allowed(Action.SEE_REFERENCE)],
+)
 async def list_chemicals(
     request: Request, picture: Reading, cursor: CodeCursor = None, limit: Limit = 200
 ) -> ChemicalPage:
@@ -66,6 +73,7 @@ async def list_chemicals(
     status_code=201,
     response_model=Recorded,
     responses=problems_of_command(),
+    dependencies=[allowed(Action.REGISTER_CHEMICALS)],
 )
 async def list_chemical(caller: Calling, listing: Listing) -> Response:
     """Record that the Conference listed a chemical in Annex III."""
@@ -77,6 +85,7 @@ async def list_chemical(caller: Calling, listing: Listing) -> Response:
     summary="Delete a chemical",
     response_model=Recorded,
     responses=problems_of_command("not-found", "precondition-required"),
+    dependencies=[allowed(Action.REGISTER_CHEMICALS)],
 )
 async def delist_chemical(
     caller: CallingOnVersion,

@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
 from uuid import UUID
 
+from domain.access import Grant, Role
 from domain.aggregates import Stamp, identify
 from domain.parties import Category, ContactRole, party_id
 from domain.questionnaires import Questionnaire
@@ -22,6 +23,7 @@ from services import reference
 from services.commands import Command
 from services.directory import Person
 from services.parties import NameContact
+from services.people import GrantRole, OpenAccount
 from services.questionnaires import TakeIn
 from services.rounds import IssueRound, OpenRound, SubmitResponse
 from services.settings import Settings
@@ -48,6 +50,8 @@ STAFF = (
 """Invented people who work for the Secretariat of the demonstration."""
 
 MANAGER = f"person:{STAFF[0].id}"
+SERVICE = "service:demo"
+"""Who opens the accounts: nobody gives a role to themselves."""
 SYNTHESIS = "service:synthesis"
 """Who hands in the synthesised answers, so that each event says that no party gave it."""
 
@@ -67,6 +71,7 @@ async def load(settings: Settings, report: Report) -> None:
         demo = _Demo(services, report)
         await demo.people()
         await demo.reference()
+        await demo.roles()
         questionnaire_id = await demo.questionnaire()
         await demo.round_of_2016(questionnaire_id)
         await demo.live_round(questionnaire_id)
@@ -115,6 +120,23 @@ class _Demo:
         centres = reference.centres()
         await self._all((("centre", row.id), row.registration()) for row in centres)
         self._report(f"{len(centres)} regional centres and offices")
+
+    async def roles(self) -> None:
+        """Give the staff their roles, and the contacts the one of speaking for their party."""
+        grants = [(person.id, Grant(role=Role(person.role))) for person in STAFF if person.role]
+        grants += [
+            (
+                _contact(row.iso3, row.name_en, role).id,
+                Grant(role=Role.PARTY_CONTACT, owner_id=party_id(row.iso3)),
+            )
+            for row in _parties()
+            for role in ContactRole
+        ]
+        accounts = ((("account", id), OpenAccount(person_id=id)) for id, _ in grants)
+        roles = ((("role", id), GrantRole(person_id=id, grant=grant)) for id, grant in grants)
+        await self._all(accounts, by=SERVICE)
+        await self._all(roles, by=SERVICE)
+        self._report(f"{len(grants)} accounts with their roles")
 
     async def questionnaire(self) -> UUID:
         spreadsheet = files("domain.reference").joinpath("needs-2016.xlsx").read_bytes()

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from api.access import OPEN
 from api.openapi import ROOT, operations
 from api.pages.frame import Visiting
 from api.problems import KINDS
@@ -11,7 +12,7 @@ from api.problems import KINDS
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/docs")
+@router.get("/docs", dependencies=[OPEN])
 async def show_docs(visit: Visiting, request: Request) -> Response:
     """Draw the description of the interface."""
     document = request.app.openapi()

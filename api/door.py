@@ -6,11 +6,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.access import COOKIE
+from api.access import PLAIN_COOKIE, SAFE_METHODS, SECURE_COOKIE
 from api.problems import Problem, answer
 from services.settings import Settings
-
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; "
@@ -68,7 +66,8 @@ class OwnPagesOnly:
             # Browsers do not send Sec-Fetch-Site over plain HTTP, other than to the machine itself.
             origin = _origin(headers["origin"])
             return origin is not None and (origin == self.origin or origin[1] == headers.get("host"))
-        return f"{COOKIE}=" not in headers.get("cookie", "")
+        cookies = headers.get("cookie", "")
+        return not any(f"{name}=" in cookies for name in (PLAIN_COOKIE, SECURE_COOKIE))
 
 
 def _origin(url: str) -> tuple[str, str] | None:

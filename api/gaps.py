@@ -7,10 +7,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
+from api.access import allowed
 from api.http import Model, Reading, RoundId, found
 from api.openapi import problems
 from api.problems import Problem
 from api.rounds import round_named
+from domain.access import Action
 from domain.forms import Form, Question, text
 from domain.parties import Region
 from domain.refusals import Fault
@@ -83,7 +85,12 @@ class CountedResponses(Model):
     """The position of the log that the list shows."""
 
 
-@router.get("", summary="Read the gap table", responses=problems("not-found"))
+@router.get(
+    "",
+    summary="Read the gap table",
+    responses=problems("not-found"),
+    dependencies=[allowed(Action.SEE_NEEDS)],
+)
 async def read_gap_table(
     picture: Reading,
     round_id: RoundId,
@@ -156,7 +163,12 @@ async def _question(picture: Picture, round: Record, name: str) -> tuple[Form, Q
     return form, question
 
 
-@router.get("/behind", summary="Open a figure of the gap table", responses=problems("not-found"))
+@router.get(
+    "/behind",
+    summary="Open a figure of the gap table",
+    responses=problems("not-found"),
+    dependencies=[allowed(Action.SEE_NEEDS)],
+)
 async def read_behind(
     picture: Reading,
     round_id: RoundId,

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from psycopg_pool import PoolTimeout
 from pydantic import BaseModel, Field
 
+from api.access import OPEN
 from projections.reading import Tables
 from services.log import LogReader, Unavailable
 from services.wiring import Services
@@ -32,7 +33,7 @@ class Ready(BaseModel):
     )
 
 
-@router.get("/health", summary="Say that the process runs")
+@router.get("/health", summary="Say that the process runs", dependencies=[OPEN])
 async def health() -> Alive:
     """Answer as long as the process runs, whatever else is down: for whoever restarts it if not."""
     return Alive()
@@ -42,6 +43,7 @@ async def health() -> Alive:
     "/ready",
     summary="Say whether requests can be served",
     responses={503: {"model": Ready, "description": "Something that is needed is out of reach."}},
+    dependencies=[OPEN],
 )
 async def ready(request: Request, response: Response) -> Ready:
     """Look at everything that the site depends on: for whoever sends it requests."""

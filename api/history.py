@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 from psycopg import AsyncConnection
 from pydantic_core import to_json
 
+from api.access import Right, Rights, allowed
 from api.http import (
     HIGHEST_POSITION,
     AsOf,
@@ -20,13 +21,16 @@ from api.http import (
     Model,
     Page,
     Reading,
+    newest_picture,
     newest_position,
     next_part,
     services_of,
 )
 from api.openapi import problems
 from api.problems import Problem
+from domain.access import Action
 from domain.aggregates import Aggregate
+from projections import history
 from projections.reading import content_hashes
 from projections.registry import TABLES
 from services.log import LoggedEvent, LogReader
@@ -85,13 +89,20 @@ class TableHashes(Model):
     """SHA-256 of the rows of each table, whatever order they are stored in."""
 
 
-@router.get("/position", summary="See how far the log and the tables reach", responses=problems())
+@router.get(
+    "/position",
+    summary="See how far the log and the tables reach",
+    responses=problems(),
+    dependencies=[allowed(Action.SEE_HISTORY)],
+)
 async def read_position(request: Request, picture: Reading) -> Positions:
     """Return the position of the newest event, and the one that the tables show."""
     return Positions(log=await newest_position(request), tables=picture.position)
 
 
-@router.get("/tables", summary="Hash the tables", responses=problems())
+@router.get(
+    "/tables", summary="Hash the tables", responses=problems(), dependencies=[allowed(Action.EXPORT_LOG)]
+)
 async def hash_tables(picture: Reading) -> TableHashes:
     """Return a hash of the content of each table. It reads them whole."""
     hashes = await content_hashes(picture, [table.name for table in TABLES])
@@ -99,10 +110,14 @@ async def hash_tables(picture: Reading) -> TableHashes:
 
 
 @router.get(
-    "/records/{record_id}/events", summary="Read the history of a record", responses=problems("not-found")
+    "/records/{record_id}/events",
+    summary="Read the history of a record",
+    responses=problems("not-found"),
+    dependencies=[allowed(Action.SEE_HISTORY)],
 )
 async def read_history(
     request: Request,
+    right: Rights,
     response: Response,
     as_of: AsOf,
     record_id: Annotated[UUID, Path(description="The id of any record: a party, a round, a letter.")],
@@ -117,7 +132,7 @@ async def read_history(
         stream = await LogReader(connection).stream(record_id)
     response.headers["Event-Position"] = str(position)
     events = [event for event in stream if event.position <= position]
-    if not events:
+    if not events or not await _is_within(right, request, record_id):
         raise Problem("not-found", f"There is no record {record_id} as of position {position}.")
     rest = [event for event in events if event.originator_version > cursor]
     more = len(rest) > limit
@@ -126,6 +141,15 @@ async def read_history(
         position=position,
         next=next_part(request, position, rest[limit - 1].originator_version) if more else None,
     )
+
+
+async def _is_within(right: Right, request: Request, record_id: UUID) -> bool:
+    """Whether the record is one whose history may be seen."""
+    if right.extent.everything:
+        return True
+    async with newest_picture(request) as picture:
+        owner = await history.owner_of(picture, record_id)
+    return owner is not None and right.covers({owner["party_id"]}, owner["invitation_id"])
 
 
 async def _position(connection: AsyncConnection, as_of: int | datetime | None) -> int:
@@ -159,16 +183,24 @@ def _first_line(kind: type[Aggregate.Event]) -> str:
     return (kind.__doc__ or kind.__name__).strip().splitlines()[0]
 
 
-@router.get("/events/{position}", summary="Read one event", responses=problems("not-found"))
-async def read_event(request: Request, response: Response, position: PositionInPath) -> RecordedEvent:
+@router.get(
+    "/events/{position}",
+    summary="Read one event",
+    responses=problems("not-found"),
+    dependencies=[allowed(Action.SEE_HISTORY)],
+)
+async def read_event(
+    request: Request, response: Response, right: Rights, position: PositionInPath
+) -> RecordedEvent:
     """Return the event at a position of the log."""
     async with services_of(request).pool.connection() as connection:
         log = LogReader(connection)
         newest, events = await log.position(), await log.after(position - 1, 1)
     response.headers["Event-Position"] = str(newest)
-    if not events or events[0].position != position:
+    event = events[0] if events and events[0].position == position else None
+    if event is None or not await _is_within(right, request, event.originator_id):
         raise Problem("not-found", f"There is no event at position {position}.")
-    return told(events[0])
+    return told(event)
 
 
 @router.get(
@@ -189,6 +221,7 @@ async def read_event(request: Request, response: Response, position: PositionInP
             },
         }
     },
+    dependencies=[allowed(Action.EXPORT_LOG)],
 )
 async def export_log(
     request: Request,

@@ -1,8 +1,7 @@
 """What the routes share: as of when they answer, under which key a command comes, and how it is answered."""
 
-import hashlib
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Generic, TypeVar
@@ -13,7 +12,8 @@ from zoneinfo import ZoneInfo
 from fastapi import Depends, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
-from api.access import Acting, Answering
+from api.access import Acting, Answering, must_be_allowed
+from api.keys import read_key
 from api.problems import Problem, answer, of_refusal
 from domain.aggregates import Stamp
 from domain.refusals import Fault
@@ -208,20 +208,6 @@ GivenKey = Annotated[
 ]
 
 
-def read_key(given: str) -> UUID:
-    """Return the key that was given as a UUID; any other text stands for a UUID computed from it.
-
-    The steps of workflows have keys that their subjects make, which are UUIDs of version 5. Such a key is
-    taken as text, so that nobody can use up the key of a step that is still to come.
-    """
-    text = given.strip().strip('"')
-    with suppress(ValueError):
-        key = UUID(text)
-        if key.version != 5:
-            return key
-    return UUID(bytes=hashlib.sha256(text.encode()).digest()[:16], version=4)
-
-
 @dataclass(frozen=True, slots=True)
 class Key:
     """The key of a command."""
@@ -272,6 +258,7 @@ class Caller:
         ``asked`` is what the caller sent, where the command was filled in from the tables: the same
         request counts as the same command, whatever the tables say meanwhile.
         """
+        await must_be_allowed(self.request, command)
         services = services_of(self.request)
         by = f"person:{self.by}"
         request = store.Request(

@@ -6,9 +6,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 
+from api.access import allowed
 from api.http import Cursor, Limit, Model, Page, Reading, RoundId, page
 from api.openapi import problems
 from api.rounds import round_named
+from domain.access import Action
 from domain.letters import LetterKind, LetterState
 from domain.parties import ContactRole
 from projections import letters as questions
@@ -65,7 +67,9 @@ class Account(Model):
     """The position of the log that the account shows."""
 
 
-@router.get("/letters", summary="List letters", responses=problems())
+@router.get(
+    "/letters", summary="List letters", responses=problems(), dependencies=[allowed(Action.SEE_LETTERS)]
+)
 async def list_letters(
     request: Request,
     picture: Reading,
@@ -84,6 +88,7 @@ async def list_letters(
     "/rounds/{round_id}/letters",
     summary="Account for the letters of a round",
     responses=problems("not-found"),
+    dependencies=[allowed(Action.SEE_LETTERS)],
 )
 async def account_for_letters(picture: Reading, round_id: RoundId) -> Account:
     """Return how many letters of a round were planned, and what became of them."""

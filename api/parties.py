@@ -6,8 +6,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from api.access import allowed
 from api.http import Calling, CallingOnVersion, CodeCursor, Limit, Model, Page, Reading, found, page, tag
 from api.openapi import problems, problems_of_command
+from domain.access import Action
 from domain.parties import Category, ContactRole, Language, Particulars, Region
 from projections import parties as questions
 from projections.reading import Record
@@ -70,7 +72,9 @@ class NewContact(Model):
     """The day on which the party made the change; not one to come."""
 
 
-@router.get("", summary="List the parties", responses=problems())
+@router.get(
+    "", summary="List the parties", responses=problems(), dependencies=[allowed(Action.SEE_REFERENCE)]
+)
 async def list_parties(
     request: Request,
     picture: Reading,
@@ -84,7 +88,13 @@ async def list_parties(
     return PartyPage.model_validate(page(request, picture, rows, limit, "iso3"))
 
 
-@router.get("/{party}", summary="Read a party", responses=problems("not-found"), response_model=PartyRecord)
+@router.get(
+    "/{party}",
+    summary="Read a party",
+    responses=problems("not-found"),
+    response_model=PartyRecord,
+    dependencies=[allowed(Action.SEE_REFERENCE)],
+)
 async def read_party(
     picture: Reading,
     response: Response,
@@ -108,6 +118,7 @@ async def _party(picture: Reading, party: str) -> Record:
     status_code=201,
     response_model=Recorded,
     responses=problems_of_command(),
+    dependencies=[allowed(Action.REGISTER_PARTIES)],
 )
 async def register_party(caller: Calling, particulars: Particulars) -> Response:
     """Enter a party in the register. Its ISO code makes its id, so it cannot be registered twice."""
@@ -120,6 +131,7 @@ async def register_party(caller: Calling, particulars: Particulars) -> Response:
     summary="Name who speaks for a party",
     response_model=Recorded,
     responses=problems_of_command("not-found", "precondition-required"),
+    dependencies=[allowed(Action.NAME_CONTACTS)],
 )
 async def name_contact(
     caller: CallingOnVersion, party_id: PartyId, role: Role, contact: NewContact
@@ -137,6 +149,7 @@ async def name_contact(
     summary="End the time of who speaks for a party",
     response_model=Recorded,
     responses=problems_of_command("not-found", "precondition-required"),
+    dependencies=[allowed(Action.NAME_CONTACTS)],
 )
 async def end_contact(
     caller: CallingOnVersion,

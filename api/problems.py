@@ -303,7 +303,11 @@ def install(app: FastAPI, render: Render) -> None:
         StarletteHTTPException,
     ):
         app.add_exception_handler(kind, _handle)
-    app.include_router(router)
+
+
+def without_secret(path: str) -> str:
+    """Return a path as it may be logged: the address of a personal link holds its secret."""
+    return "/l/…" if path.startswith("/l/") else path
 
 
 class LastResort:
@@ -332,7 +336,7 @@ class LastResort:
                 log.error(
                     "a request failed",
                     method=request.method,
-                    path=request.url.path,
+                    path=without_secret(request.url.path),
                     error=type(error).__qualname__,
                     where=[f"{frame.filename}:{frame.lineno}" for frame in extract_tb(error.__traceback__)],
                 )

@@ -4,8 +4,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
+from api.access import allowed
 from api.http import Calling, CodeCursor, Limit, Model, Page, Reading, page
 from api.openapi import problems, problems_of_command
+from domain.access import Action
 from domain.programme import PartnerParticulars
 from projections import programme as questions
 from services.commands import Recorded
@@ -39,7 +41,12 @@ class DeliveryPartnerPage(Page[DeliveryPartnerRecord]):
     """Part of the register of delivery partners."""
 
 
-@router.get("", summary="List the delivery partners", responses=problems())
+@router.get(
+    "",
+    summary="List the delivery partners",
+    responses=problems(),
+    dependencies=[allowed(Action.SEE_REFERENCE)],
+)
 async def list_delivery_partners(
     request: Request, picture: Reading, cursor: CodeCursor = None, limit: Limit = 200
 ) -> DeliveryPartnerPage:
@@ -54,6 +61,7 @@ async def list_delivery_partners(
     status_code=201,
     response_model=Recorded,
     responses=problems_of_command(),
+    dependencies=[allowed(Action.REGISTER_PARTNERS)],
 )
 async def register_delivery_partner(caller: Calling, particulars: PartnerParticulars) -> Response:
     """Enter a regional centre or an office in the register."""

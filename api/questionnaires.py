@@ -9,9 +9,11 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Request, Response
 from starlette.datastructures import UploadFile
 
+from api.access import allowed
 from api.http import Calling, Cursor, Limit, Model, Page, Reading, found, page, services_of, tag
 from api.openapi import problems, problems_of_command
 from api.problems import Problem
+from domain.access import Action
 from domain.forms import Form
 from projections import questionnaires as questions
 from projections.reading import Record
@@ -75,7 +77,12 @@ class FormRecord(FormVersionRecord):
     form: Form
 
 
-@router.get("", summary="List the questionnaires", responses=problems())
+@router.get(
+    "",
+    summary="List the questionnaires",
+    responses=problems(),
+    dependencies=[allowed(Action.SEE_QUESTIONNAIRES)],
+)
 async def list_questionnaires(
     request: Request, picture: Reading, cursor: Cursor = None, limit: Limit = 100
 ) -> QuestionnairePage:
@@ -109,6 +116,7 @@ _UPLOAD: dict[str, Any] = {
     response_model=FormTakenIn,
     responses=problems_of_command(),
     openapi_extra=_UPLOAD,
+    dependencies=[allowed(Action.TAKE_IN_QUESTIONNAIRES)],
 )
 async def take_in(request: Request, caller: Calling) -> Response:
     """Take in a questionnaire, or a further version of one, from a spreadsheet in the format XLSForm.
@@ -149,6 +157,7 @@ async def uploaded(request: Request) -> bytes:
     summary="Read a questionnaire",
     responses=problems("not-found"),
     response_model=QuestionnaireRecord,
+    dependencies=[allowed(Action.SEE_QUESTIONNAIRES)],
 )
 async def read_questionnaire(
     picture: Reading, response: Response, questionnaire_id: QuestionnaireId
@@ -161,6 +170,7 @@ async def read_questionnaire(
     "/{questionnaire_id}/versions",
     summary="List the versions of a questionnaire",
     responses=problems("not-found"),
+    dependencies=[allowed(Action.SEE_QUESTIONNAIRES)],
 )
 async def list_versions(picture: Reading, questionnaire_id: QuestionnaireId) -> FormVersions:
     """Return all versions of a questionnaire, the oldest first."""
@@ -174,6 +184,7 @@ async def list_versions(picture: Reading, questionnaire_id: QuestionnaireId) -> 
     summary="Read a version with its questions",
     responses=problems("not-found"),
     response_model=FormRecord,
+    dependencies=[allowed(Action.SEE_QUESTIONNAIRES)],
 )
 async def read_form(picture: Reading, questionnaire_id: QuestionnaireId, form_version: FormVersion) -> Record:
     """Return the form: sections, questions, options and rules, with all translations."""
@@ -185,6 +196,7 @@ async def read_form(picture: Reading, questionnaire_id: QuestionnaireId, form_ve
     summary="Download the spreadsheet of a version",
     response_class=Response,
     responses=problems("not-found") | {200: {"content": {SPREADSHEET: {}}}},
+    dependencies=[allowed(Action.SEE_QUESTIONNAIRES)],
 )
 async def download_spreadsheet(
     request: Request, picture: Reading, questionnaire_id: QuestionnaireId, form_version: FormVersion
@@ -199,6 +211,7 @@ async def download_spreadsheet(
     summary="Download the XForm of a version",
     response_class=Response,
     responses=problems("not-found") | {200: {"content": {XFORM: {}}}},
+    dependencies=[allowed(Action.SEE_QUESTIONNAIRES)],
 )
 async def download_xform(
     request: Request, picture: Reading, questionnaire_id: QuestionnaireId, form_version: FormVersion

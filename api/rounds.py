@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, JsonValue
 
+from api.access import Right, Rights, allowed
 from api.http import (
     Calling,
     CallingOnVersion,
@@ -24,6 +25,7 @@ from api.http import (
     tag,
 )
 from api.openapi import problems, problems_of_command
+from domain.access import Action
 from domain.aggregates import identify
 from domain.forms import Answers
 from domain.parties import Category, Region
@@ -221,7 +223,7 @@ class ResponseRecord(Model):
 # Rounds.
 
 
-@router.get("", summary="List the rounds", responses=problems())
+@router.get("", summary="List the rounds", responses=problems(), dependencies=[allowed(Action.SEE_ROUNDS)])
 async def list_rounds(
     request: Request, picture: Reading, cursor: Cursor = None, limit: Limit = 100
 ) -> RoundPage:
@@ -236,6 +238,7 @@ async def list_rounds(
     status_code=201,
     response_model=Recorded,
     responses=problems_of_command("not-found"),
+    dependencies=[allowed(Action.RUN_ROUNDS)],
 )
 async def open_round(caller: Calling, new: NewRound) -> Response:
     """Prepare a round: which questionnaire, for whom, until when. Nobody is written to yet.
@@ -247,7 +250,11 @@ async def open_round(caller: Calling, new: NewRound) -> Response:
 
 
 @router.get(
-    "/{round_id}", summary="Read a round", responses=problems("not-found"), response_model=RoundRecord
+    "/{round_id}",
+    summary="Read a round",
+    responses=problems("not-found"),
+    response_model=RoundRecord,
+    dependencies=[allowed(Action.SEE_ROUNDS)],
 )
 async def read_round(picture: Reading, response: Response, round_id: RoundId) -> Record:
     """Return one round, with the numbers of parties asked and of responses."""
@@ -264,6 +271,7 @@ async def round_named(picture: Picture, round_id: UUID) -> Record:
     summary="Issue a round to parties",
     response_model=Recorded,
     responses=problems_of_command("not-found"),
+    dependencies=[allowed(Action.RUN_ROUNDS)],
 )
 async def issue_round(request: Request, caller: Calling, round_id: RoundId, issue: Issue) -> Response:
     """Issue the questionnaire: each party gets an invitation, a letter now, and reminders to come.
@@ -294,6 +302,7 @@ async def _eligible(picture: Picture, round_id: UUID) -> tuple[UUID, ...]:
     summary="Extend a round",
     response_model=Recorded,
     responses=problems_of_command("not-found", "precondition-required"),
+    dependencies=[allowed(Action.RUN_ROUNDS)],
 )
 async def extend_round(
     request: Request, caller: CallingOnVersion, round_id: RoundId, extension: Extension
@@ -315,7 +324,12 @@ async def extend_round(
     return await caller.carry_out(command, asked=extension)
 
 
-@router.get("/{round_id}/board", summary="See who owes an answer", responses=problems("not-found"))
+@router.get(
+    "/{round_id}/board",
+    summary="See who owes an answer",
+    responses=problems("not-found"),
+    dependencies=[allowed(Action.SEE_ROUNDS)],
+)
 async def read_board(picture: Reading, round_id: RoundId) -> Board:
     """Return every party of the round: where it stands, the letters so far, and the next one."""
     await round_named(picture, round_id)
@@ -323,7 +337,12 @@ async def read_board(picture: Reading, round_id: RoundId) -> Board:
     return Board.model_validate({"items": rows, "position": picture.position})
 
 
-@router.get("/{round_id}/response-rates", summary="See the response rates", responses=problems("not-found"))
+@router.get(
+    "/{round_id}/response-rates",
+    summary="See the response rates",
+    responses=problems("not-found"),
+    dependencies=[allowed(Action.SEE_ROUNDS)],
+)
 async def read_response_rates(picture: Reading, round_id: RoundId) -> ResponseRates:
     """Return how many parties were asked and how many have answered, by region and in all."""
     await round_named(picture, round_id)
@@ -339,17 +358,28 @@ def _percent(rate: Record) -> float | None:
 # Invitations.
 
 
-@invitations_router.get("", summary="List invitations", responses=problems())
+@invitations_router.get(
+    "", summary="List invitations", responses=problems(), dependencies=[allowed(Action.SEE_INVITATIONS)]
+)
 async def list_invitations(
     request: Request,
+    right: Rights,
     picture: Reading,
     round_id: Annotated[UUID | None, Query(description="Only those of this round.")] = None,
     party_id: Annotated[UUID | None, Query(description="Only those to this party.")] = None,
     cursor: Cursor = None,
     limit: Limit = 200,
 ) -> InvitationPage:
-    """Return invitations by id: all, those of a round, or those to a party."""
-    rows = await questions.invitations(picture, round_id, party_id, cursor, limit + 1)
+    """Return invitations by id: all, those of a round or to a party; to contacts, those of their party."""
+    rows = await questions.invitations(
+        picture,
+        round_id,
+        party_id,
+        cursor,
+        limit + 1,
+        of=right.owner_ids,
+        only=right.extent.invitation_id,
+    )
     return InvitationPage.model_validate(page(request, picture, rows, limit))
 
 
@@ -358,14 +388,20 @@ async def list_invitations(
     summary="Read an invitation",
     responses=problems("not-found"),
     response_model=InvitationRecord,
+    dependencies=[allowed(Action.SEE_INVITATIONS)],
 )
-async def read_invitation(picture: Reading, response: Response, invitation_id: InvitationId) -> Record:
+async def read_invitation(
+    right: Rights, picture: Reading, response: Response, invitation_id: InvitationId
+) -> Record:
     """Return one invitation: the due date that holds, and what came back."""
-    return tag(response, await _invitation(picture, invitation_id))
+    return tag(response, await _invitation(right, picture, invitation_id))
 
 
-async def _invitation(picture: Picture, invitation_id: UUID) -> Record:
-    return found(await questions.invitation(picture, invitation_id), "invitation", invitation_id, picture)
+async def _invitation(right: Right, picture: Picture, invitation_id: UUID) -> Record:
+    record = await questions.invitation(picture, invitation_id)
+    if record is not None and not right.covers({record["party_id"]}, record["id"]):
+        record = None
+    return found(record, "invitation", invitation_id, picture)
 
 
 @invitations_router.post(
@@ -373,6 +409,7 @@ async def _invitation(picture: Picture, invitation_id: UUID) -> Record:
     summary="Give one party more time",
     response_model=Recorded,
     responses=problems_of_command("not-found", "precondition-required"),
+    dependencies=[allowed(Action.RUN_ROUNDS)],
 )
 async def extend_invitation(
     caller: CallingOnVersion, invitation_id: InvitationId, extension: Extension
@@ -388,6 +425,7 @@ async def extend_invitation(
     summary="Take a questionnaire back",
     response_model=Recorded,
     responses=problems_of_command("not-found", "precondition-required"),
+    dependencies=[allowed(Action.RUN_ROUNDS)],
 )
 async def withdraw_invitation(
     caller: CallingOnVersion, invitation_id: InvitationId, withdrawal: Withdrawal
@@ -401,14 +439,15 @@ async def withdraw_invitation(
     summary="Hand in a party's answers",
     response_model=Recorded,
     responses=problems_of_command("not-found"),
+    dependencies=[allowed(Action.SUBMIT)],
 )
 async def submit_response(
     caller: CallingToAnswer, invitation_id: InvitationId, response: NewResponse
 ) -> Response:
     """Hand in the answers to a questionnaire, once. All rules of the form are checked.
 
-    Whoever has the link of a letter gives its token as the parameter `token`. Refused answers are told
-    with every fault, by the name of its question.
+    Only a contact of the party hands them in. Refused answers are told with every fault, by the name of its
+    question.
     """
     command = SubmitResponse(
         invitation_id=invitation_id, answers=_answers(response.answers), language=response.language
@@ -438,11 +477,16 @@ def _answers(given: dict[str, JsonValue]) -> Answers:
 
 
 @invitations_router.get(
-    "/{invitation_id}/response", summary="Read a response", responses=problems("not-found")
+    "/{invitation_id}/response",
+    summary="Read a response",
+    responses=problems("not-found"),
+    dependencies=[allowed(Action.SEE_INVITATIONS)],
 )
-async def read_response(picture: Reading, response: Response, invitation_id: InvitationId) -> ResponseRecord:
+async def read_response(
+    right: Rights, picture: Reading, response: Response, invitation_id: InvitationId
+) -> ResponseRecord:
     """Return what a party has answered, by the names of the questions."""
-    invitation = tag(response, await _invitation(picture, invitation_id))
+    invitation = tag(response, await _invitation(right, picture, invitation_id))
     if invitation["received_at"] is None:
         found(None, "response to the invitation", invitation_id, picture)
     answers = await gaps.answers(picture, invitation_id)

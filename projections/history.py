@@ -212,6 +212,19 @@ async def names(picture: Picture, ids: Collection[UUID]) -> dict[UUID, Record]:
     return {row["id"]: row for row in rows}
 
 
+async def owner_of(picture: Picture, id: UUID) -> Record | None:
+    """Return to which party a record belongs, and to which invitation if to one; None when to no party."""
+    return await picture.one(
+        """
+        SELECT id AS party_id, NULL::uuid AS invitation_id FROM parties WHERE id = %(id)s
+        UNION ALL SELECT party_id, id FROM invitations WHERE id = %(id)s
+        UNION ALL SELECT party_id, about FROM letters WHERE id = %(id)s
+        UNION ALL SELECT party_id, invitation_id FROM personal_links WHERE id = %(id)s
+        """,
+        id=id,
+    )
+
+
 async def reached_at(picture: Picture) -> datetime | None:
     """Return the time of the newest event that the picture shows; None while the log is empty."""
     row = await picture.one(

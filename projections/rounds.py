@@ -1,6 +1,6 @@
 """Rounds and invitations: who owes an answer, until when, and what has come in."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -243,8 +243,12 @@ async def invitations(
     party_id: UUID | None = None,
     after: UUID | None = None,
     limit: int = 500,
+    *,
+    of: Sequence[UUID] | None = None,
+    only: UUID | None = None,
 ) -> list[Record]:
-    """Return invitations of a round or to a party, by id."""
+    """Return invitations of a round or to a party, by id; of those to the parties ``of``, and ``only`` one,
+    where somebody may see no others."""
     return await picture.all(
         """
         SELECT i.*, r.title AS round_title, p.name, p.time_zone
@@ -252,8 +256,12 @@ async def invitations(
         WHERE (%(round_id)s::uuid IS NULL OR i.round_id = %(round_id)s)
           AND (%(party_id)s::uuid IS NULL OR i.party_id = %(party_id)s)
           AND (%(after)s::uuid IS NULL OR i.id > %(after)s)
+          AND (%(of)s::uuid[] IS NULL OR i.party_id = ANY(%(of)s))
+          AND (%(only)s::uuid IS NULL OR i.id = %(only)s)
         ORDER BY i.id LIMIT %(limit)s
         """,
+        of=None if of is None else list(of),
+        only=only,
         round_id=round_id,
         party_id=party_id,
         after=after,

@@ -10,9 +10,9 @@ from uuid import UUID
 from domain.letters import Letter, LetterKind
 from domain.parties import Party
 from domain.rounds import Invitation, Round
-from services.access import Tokens
 from services.commands import Command, Recorded, Unit
 from services.directory import Directory, Person
+from services.links import Links, link_address
 from services.mail import Mailer, Undeliverable
 from services.settings import Settings
 
@@ -36,11 +36,11 @@ class SuppressLetter(Command):
 class Letters:
     """The handlers of all commands about letters."""
 
-    def __init__(self, settings: Settings, directory: Directory, mailer: Mailer) -> None:
+    def __init__(self, settings: Settings, directory: Directory, mailer: Mailer, links: Links) -> None:
         self._settings = settings
         self._directory = directory
         self._mailer = mailer
-        self._tokens = Tokens(settings.secret)
+        self._links = links
         self._accepted: OrderedDict[UUID, tuple[UUID, str]] = OrderedDict()
         """Letters that the mail server took, with contact and Message-ID, until the log says so."""
 
@@ -55,7 +55,9 @@ class Letters:
         1. Only a letter that is outstanding is sent: one that was sent, cancelled or suppressed is skipped.
         2. If the process dies between the mail server's acceptance and the record of it, the letter is
            sent again by the next try, with the same Message-ID, by which mail programs fold the two.
-        3. If a cancellation is recorded while the letter is under way, or the database is lost just then,
+        3. Each letter that goes out has a link of its own. One whose making the log does not know, because
+           of 2 or 4, is recorded when it is opened: the directory has it.
+        4. If a cancellation is recorded while the letter is under way, or the database is lost just then,
            the next try finds it among those accepted, and the log says that it was sent.
         """
         letter = await unit.get(Letter, command.letter_id)
@@ -76,25 +78,32 @@ class Letters:
         invitation = await unit.look(Invitation, letter.about)
         round = await unit.look(Round, invitation.round_id)
         message_id = f"<{letter.id}@{parseaddr(self._settings.smtp_from)[1].rpartition('@')[2]}>"
+        secret, link = await self._links.for_letter(unit, invitation, contact.id)
         try:
-            message = self._write(letter, invitation, round, party, contact)
+            message = self._write(letter, invitation, round, party, contact, secret)
             message["Date"] = format_datetime(unit.stamp.at)
             message["Message-ID"] = message_id
             await self._mailer.send(message)
         except (Undeliverable, ValueError) as refusal:  # ValueError: a header that cannot be written
+            await self._links.forget(link)
             letter.bounced(contact.id, message_id, str(refusal), unit.stamp)
         else:
+            unit.add(link)
             self._accepted[letter.id] = (contact.id, message_id)
             if len(self._accepted) > REMEMBERED:
                 self._accepted.popitem(last=False)
             letter.sent(contact.id, message_id, unit.stamp)
 
     def _write(
-        self, letter: Letter, invitation: Invitation, round: Round, party: Party, contact: Person
+        self,
+        letter: Letter,
+        invitation: Invitation,
+        round: Round,
+        party: Party,
+        contact: Person,
+        secret: str,
     ) -> EmailMessage:
-        token = self._tokens.link(invitation.id, contact.id)
-        site = str(self._settings.public_url).rstrip("/")
-        link = f"{site}/invitations/{invitation.id}/answer?token={token}"
+        link = link_address(self._settings, secret)
         subject, opening = _words(letter.kind, round, party, invitation.due_text())
         message = EmailMessage()
         message["From"] = self._settings.smtp_from

@@ -31,6 +31,7 @@ from domain.refusals import NotFound
 from domain.rounds import Invitation
 from services.commands import Command, Recorded, Unit
 from services.hashing import hashed, new_secret
+from services.settings import Settings
 
 SectionName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -188,6 +189,10 @@ class Links:
         await self._book.keep(id, facts, hashed(secret), unit.stamp.at)
         return secret, PersonalLink.make(id, facts, unit.stamp)
 
+    async def forget(self, link: PersonalLink) -> None:
+        """Let a link go that was never recorded, and that nobody has received."""
+        await self._book.remove(link.id)
+
     async def make(self, unit: Unit, command: MakeLink) -> Recorded:
         must_be_new(await unit.find(PersonalLink, command.id))
         invitation = await unit.look(Invitation, command.invitation_id)
@@ -258,6 +263,12 @@ class Links:
         link = PersonalLink.make(id, facts, unit.stamp)
         unit.add(link)
         return Recorded(id=link.id, version=link.version)
+
+
+def link_address(settings: Settings, secret: str) -> str:
+    """Return the address that a letter carries. Its page must show a button and do nothing by itself, must
+    send no Referer, and its address must be in no log."""
+    return f"{str(settings.public_url).rstrip('/')}/l/{secret}"
 
 
 def _facts(

@@ -99,7 +99,7 @@ def _handlers(
         Questionnaires(),
         Rounds(),
     )
-    letters, chemicals, programme = Letters(settings, directory, mailer), Chemicals(), Programme()
+    letters, chemicals, programme = Letters(settings, directory, mailer, links), Chemicals(), Programme()
     return {
         RegisterParty: parties.register_party,
         NameContact: parties.name_contact,

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 from uuid import UUID, uuid4
 
-from domain.access import Grant
+from domain.access import Grant, Role
 from domain.aggregates import Stamp, identify
 from domain.forms import Form, Option, Question, Section
 from domain.parties import Category, ContactRole, Language, Region, party_id
@@ -12,6 +12,7 @@ from domain.questionnaires import Questionnaire
 from domain.rounds import Audience, Due, Schedule
 from services.commands import Command, Recorded
 from services.directory import Person
+from services.entrance import Entrance
 from services.mail import Undeliverable
 from services.parties import NameContact, RegisterParty
 from services.people import GrantRole, OpenAccount
@@ -184,6 +185,31 @@ class Office:
         if parties:
             await self.do(IssueRound(round_id=round_id, party_ids=parties))
         return round_id
+
+
+async def hired(services: Services, person: Person, *grants: Grant) -> None:
+    """Write somebody into the directory, open their account and give them roles; once is enough."""
+    await services.directory.keep(person)
+    commands = [OpenAccount(person_id=person.id)]
+    given = [GrantRole(person_id=person.id, grant=grant) for grant in grants]
+    for command in (*commands, *given):
+        key = identify("hired", command.model_dump_json())
+        request = Request(stamp(datetime.now(UTC), "service:tests"), key=key, keyed=True)
+        answer = await services.execute(command, request)
+        assert answer.outcome == "done", answer.reply
+
+
+async def session_of(services: Services, person_id: UUID) -> str:
+    """Return the secret of a new session of somebody who has a role."""
+    opened = await Entrance(services).admit(person_id, "a browser of the tests", datetime.now(UTC))
+    assert opened is not None, "nobody comes in without a role"
+    return opened.secret
+
+
+def speaker(code: str) -> tuple[Person, Grant]:
+    """The official contact point of a party, and the role that lets them answer for it."""
+    person = contact_of(code, ContactRole.OFFICIAL_CONTACT_POINT)
+    return person, Grant(role=Role.PARTY_CONTACT, owner_id=party_id(code))
 
 
 def contact_of(code: str, role: ContactRole) -> Person:

@@ -1,9 +1,10 @@
 """The pages: drawn on the server, and usable without scripts."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from api.pages import (
     access,
+    account,
     answering,
     chemicals,
     gaps,
@@ -11,15 +12,18 @@ from api.pages import (
     home,
     invitations,
     letters,
+    links,
     opening,
     parties,
+    people,
     programme,
     questionnaires,
     rounds,
     static_files,
 )
+from api.pages.frame import take_form
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[Depends(take_form)])
 for part in (
     home,
     rounds,
@@ -34,6 +38,9 @@ for part in (
     questionnaires,
     history,
     access,
+    account,
+    people,
+    links,
     static_files,
 ):
     router.include_router(part.router)

@@ -4,46 +4,72 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
 from api import access
-from api.pages.forms import read_uuid
-from api.pages.frame import Visiting, own_path
+from api.access import allowed
+from api.pages.forms import Filled, read_uuid
+from api.pages.frame import Page, Visit, Visiting, own_path
 from api.problems import Problem
-from domain.refusals import Fault
+from domain.access import Action
+from services.sessions import OpenedSession
 
 router = APIRouter()
 
+NOT_SIGNED_IN = (
+    "Address and password do not belong together, or it was tried too often. Look at both, or wait a quarter "
+    "of an hour."
+)
 
-@router.get("/sign-in")
-async def choose(visit: Visiting, request: Request, next: str = "/") -> Response:
-    """Show who may be signed in as, where the settings allow it."""
-    people = await access.people_to_sign_in_as(request)
+
+@router.get("/sign-in", dependencies=[allowed(Action.COME_IN)])
+async def choose(visit: Visiting, next: str = "/") -> Response:
+    """Show how to sign in."""
     async with visit.look() as page:
-        return page.show("sign-in.html", people=people, next=own_path(next), fault=None)
+        return await _show(page, Filled({"next": next}))
 
 
-@router.post("/sign-in")
+@router.post("/sign-in", dependencies=[allowed(Action.COME_IN)])
 async def sign_in(visit: Visiting, request: Request) -> Response:
-    """Sign in as the person who was chosen, and go on to where he came from."""
-    form = await visit.form()
-    person_id, next = read_uuid(form.get("person_id")), own_path(form.get("next"))
-    try:
-        if person_id is None:
-            raise Problem("invalid", "Choose who you are.", code="unknown-person")
-        token = await access.open_session(request, person_id)
-    except Problem as problem:
-        if problem.code != "unknown-person":
-            raise
-        people = await access.people_to_sign_in_as(request)
-        fault = Fault(where="person_id", what="Choose who you are.")
+    """Sign in, and go on to where the reader came from."""
+    filled = Filled.of(await visit.form())
+    opened = await _opened(visit, filled)
+    if opened is None:
         async with visit.look() as page:
-            return page.show("sign-in.html", 422, people=people, next=next, fault=fault)
-    response = RedirectResponse(next, 303)
-    access.sign_in(request, response, token)
+            return await _show(page, filled)
+    response = RedirectResponse(own_path(filled["next"]), 303)
+    access.keep(request, response, opened)
     return response
 
 
-@router.post("/sign-out")
-async def sign_out() -> Response:
+async def _opened(visit: Visit, filled: Filled) -> OpenedSession | None:
+    """Open a session; None when nobody was signed in, which is noted."""
+    if "person_id" in filled.given or "address" not in filled.given:
+        person_id = read_uuid(filled["person_id"])
+        try:
+            if person_id is not None:
+                return await access.open_session(visit.request, person_id)
+        except Problem as problem:
+            if problem.code != "unknown-person":
+                raise
+        filled.fault("person_id", "Choose who you are.")
+        return None
+    # As it was typed: a password may begin and end with a space.
+    password = str((await visit.form()).get("password") or "")
+    opened = await access.sign_in_with_password(visit.request, filled["address"], password)
+    if opened is None:
+        filled.fault("address", NOT_SIGNED_IN)
+    return opened
+
+
+async def _show(page: Page, filled: Filled) -> Response:
+    is_open = page.settings.open_sign_in
+    people = await access.people_to_sign_in_as(page.request) if is_open else []
+    return page.show(
+        "sign-in.html", filled.status, people=people, next=own_path(filled["next"]), filled=filled
+    )
+
+
+@router.post("/sign-out", dependencies=[allowed(Action.COME_IN)])
+async def sign_out(request: Request) -> Response:
     """Let the browser forget who was signed in."""
-    response = RedirectResponse("/", 303)
-    access.sign_out(response)
+    response = RedirectResponse("/sign-in", 303)
+    await access.sign_out(request, response)
     return response

@@ -9,11 +9,12 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from starlette.datastructures import FormData
 
-from api.access import Answering
+from api.access import Rights, allowed, must_cover_invitation
 from api.pages import phrases
 from api.pages.forms import give, new_key
 from api.pages.frame import Page, Visiting
 from api.problems import of_refusal
+from domain.access import Action
 from domain.forms import Answers, Form, Question
 from domain.refusals import Fault
 from domain.rules import applicable, check, normalise, relevant_questions
@@ -90,9 +91,10 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
-@router.get("/invitations/{invitation_id:uuid}/answer")
-async def read(visit: Visiting, actor: Answering, invitation_id: UUID, lang: str = "") -> Response:
+@router.get("/invitations/{invitation_id:uuid}/answer", dependencies=[allowed(Action.SEE_INVITATIONS)])
+async def read(visit: Visiting, right: Rights, invitation_id: UUID, lang: str = "") -> Response:
     """Show the questionnaire, or what became of it."""
+    await must_cover_invitation(right, invitation_id)
     async with visit.look() as page:
         invitation = await _invitation(page, invitation_id)
         form = await _form(page, invitation)
@@ -100,9 +102,10 @@ async def read(visit: Visiting, actor: Answering, invitation_id: UUID, lang: str
         return await _show(page, invitation, sheet)
 
 
-@router.post("/invitations/{invitation_id:uuid}/answer")
-async def send(visit: Visiting, actor: Answering, invitation_id: UUID, lang: str = "") -> Response:
+@router.post("/invitations/{invitation_id:uuid}/answer", dependencies=[allowed(Action.ANSWER)])
+async def send(visit: Visiting, right: Rights, invitation_id: UUID, lang: str = "") -> Response:
     """Take in the answers, or show again what was typed: redrawn, in another language, or with its faults."""
+    await must_cover_invitation(right, invitation_id)
     sent = await visit.form()
     action = str(sent.get("action") or "send")
     async with visit.look() as page:
@@ -117,11 +120,10 @@ async def send(visit: Visiting, actor: Answering, invitation_id: UUID, lang: str
             return await _show(page, invitation, sheet, 422)
     answers = applicable(sheet.form, sheet.answers, today=_today())
     command = SubmitResponse(invitation_id=invitation_id, answers=dict(answers), language=sheet.language)
-    answer = await give(visit, command, actor, sent)
-    token = visit.request.query_params.get("token")
+    answer = await give(visit, command, visit.actor, sent)
     if answer.outcome == "done":
         path = f"/invitations/{invitation_id}/answer"
-        return visit.go(path, answer.position, token=token, lang=sheet.language)
+        return visit.go(path, answer.position, lang=sheet.language)
     refusal = RefusalRecord.model_validate_json(answer.reply)
     if refusal.kind != "invalid" and refusal.code not in ("already-received", "withdrawn"):
         raise of_refusal(refusal)
@@ -132,7 +134,7 @@ async def send(visit: Visiting, actor: Answering, invitation_id: UUID, lang: str
 
 
 async def _invitation(page: Page, id: UUID) -> Record:
-    record: Record = page.found(await rounds.invitation(page.picture, id), "questionnaire")
+    record: Record = page.found(await rounds.invitation(page.picture, id))
     return record
 
 
@@ -140,7 +142,7 @@ async def _form(page: Page, invitation: Record) -> Form:
     found = await questionnaires.form(
         page.picture, invitation["questionnaire_id"], invitation["form_version"]
     )
-    return Form.model_validate(page.found(found, "version of the questionnaire")["form"])
+    return Form.model_validate(page.found(found)["form"])
 
 
 def _language(form: Form, asked: str, of_party: str) -> str:
@@ -162,7 +164,8 @@ async def _show(page: Page, invitation: Record, sheet: Sheet, status: int = 200)
         "say": said,
         "phrases": phrases,
         "zone": zone,
-        "token": page.request.query_params.get("token") or "",
+        "may_send": page.may(Action.SUBMIT, {invitation["party_id"]}, invitation["id"]),
+        "asked_section": page.visitor.subject.section if page.visitor else None,
         "key": new_key(),
     }
     if invitation["state"] in ("issued", "lapsed"):

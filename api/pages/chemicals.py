@@ -2,13 +2,15 @@
 
 from fastapi import APIRouter, Response
 
+from api.access import allowed
 from api.pages.frame import Visiting
+from domain.access import Action
 from projections import chemicals
 
 router = APIRouter()
 
 
-@router.get("/chemicals")
+@router.get("/chemicals", dependencies=[allowed(Action.SEE_REFERENCE)])
 async def annex(visit: Visiting) -> Response:
     """List what stands in Annex III, and what was deleted from it."""
     async with visit.look() as page:

@@ -1,15 +1,18 @@
 """Problems as pages: what happened, what was kept, and what to do next."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from uuid import UUID
 
 from fastapi import Request
 from starlette.datastructures import FormData
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.pages.frame import address, templates
 from api.problems import Problem
+from domain.access import Action, may
 from domain.refusals import Fault
-from services.directory import Person
+from services.entrance import Visitor
 from services.settings import Settings
 
 
@@ -86,16 +89,25 @@ OTHER = Advice("That did not work", NOTHING, "Go back and try it in another way.
 class BarePage:
     """The frame of a page that is shown without a look at the database, which may be what is missing."""
 
-    person: Person | None
+    visitor: Visitor | None
     settings: Settings
     path: str
     as_of: None = None
 
+    def may(
+        self, action: Action, owner_ids: Collection[UUID] = (), invitation_id: UUID | None = None
+    ) -> bool:
+        """Whether to offer something to the reader."""
+        return may(self.visitor.subject if self.visitor else None, action, owner_ids, invitation_id)
 
-def render(request: Request, problem: Problem) -> HTMLResponse:
-    """Draw a problem as a page."""
+
+def render(request: Request, problem: Problem) -> Response:
+    """Draw a problem as a page; whoever is not known and wants to read is led to the sign-in."""
+    if problem.name == "unauthenticated" and request.method in ("GET", "HEAD"):
+        wanted = address(request.url.path, request.query_params)
+        return RedirectResponse(address("/sign-in", {"next": wanted}), 303)
     settings: Settings = request.app.state.settings
-    page = BarePage(getattr(request.state, "person", None), settings, request.url.path)
+    page = BarePage(getattr(request.state, "visitor", None), settings, request.url.path)
     html = templates.get_template("error.html").render(
         page=page,
         link=lambda path, **query: address(path, query),
@@ -124,8 +136,8 @@ def _sent(problem: Problem, request: Request) -> list[tuple[str, str]]:
     form: FormData | None = getattr(request.state, "sent", None)
     if form is None or problem.name not in ("unavailable", "internal"):
         return []
-    if any(not isinstance(value, str) for _, value in form.multi_items()):
-        return []  # A file does not come back from us: the reader chooses it anew.
+    if "password" in form or any(not isinstance(value, str) for _, value in form.multi_items()):
+        return []  # A password does not go back and forth, and a file does not come back from us.
     return [(name, str(value)) for name, value in form.multi_items()]
 
 

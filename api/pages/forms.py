@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 from starlette.datastructures import FormData
 
-from api.http import read_key
+from api.access import must_be_allowed
+from api.keys import read_key
 from api.pages import words
 from api.pages.frame import Visit
 from api.problems import KINDS, of_refusal
@@ -104,6 +105,7 @@ def read_uuid(written: Any) -> UUID | None:
 
 async def give(visit: Visit, command: Command, actor: UUID, form: FormData) -> Answer:
     """Give a command in the name of ``actor``, under the key of the form and based on its version."""
+    await must_be_allowed(visit.request, command)
     key = read_key(str(form.get("key") or new_key()))
     visit.request.state.key = key
     stamp = Stamp(by=f"person:{actor}", at=datetime.now(UTC), because=f"request:{key}")

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,31 +10,34 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from fastapi import Depends, Query, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.datastructures import FormData
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from api.access import SignedIn
+from api.access import Asking
 from api.http import moment
 from api.pages import words
 from api.problems import Problem
+from domain.access import READING, Action, may
 from projections import history
 from projections.reading import Picture, Tables
-from services.directory import Person
+from services.entrance import Visitor
 from services.settings import Settings
 from services.wiring import Services
 
 HERE = Path(__file__).parent
 _OWN_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 MENU = (
-    ("/rounds", "Rounds"),
-    ("/parties", "Parties"),
-    ("/questionnaires", "Questionnaires"),
-    ("/letters", "Letters"),
-    ("/chemicals", "Annex III"),
-    ("/delivery-partners", "Delivery partners"),
+    ("/rounds", "Rounds", Action.SEE_ROUNDS),
+    ("/parties", "Parties", Action.SEE_REFERENCE),
+    ("/questionnaires", "Questionnaires", Action.SEE_QUESTIONNAIRES),
+    ("/letters", "Letters", Action.SEE_LETTERS),
+    ("/chemicals", "Annex III", Action.SEE_REFERENCE),
+    ("/delivery-partners", "Delivery partners", Action.SEE_REFERENCE),
+    ("/people", "People", Action.SEE_PEOPLE),
 )
 
 templates = Environment(
@@ -44,7 +47,7 @@ templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-templates.globals.update(words=words, menu=MENU)
+templates.globals.update(words=words, menu=MENU, Action=Action)
 
 
 @cache
@@ -70,6 +73,18 @@ def own_path(written: object) -> str:
     return path if _OWN_PATH.fullmatch(path) else "/"
 
 
+async def take_form(request: Request) -> None:
+    """Read a form before anything that can fail: should it be impossible to take it in now, the page that
+    says so still has what was typed."""
+    if request.method == "POST":
+        request.state.sent = await request.form(max_files=1, max_fields=2_000)
+
+
+def nothing_here(request: Request) -> Problem:
+    """Return what is said of records that are not there, and of those that the reader may not see."""
+    return Problem("not-found", f"There is nothing at {request.url.path}.")
+
+
 @dataclass(frozen=True)
 class Page:
     """One consistent picture, and for whom it is shown."""
@@ -78,7 +93,7 @@ class Page:
     services: Services
     settings: Settings
     picture: Picture
-    person: Person | None
+    visitor: Visitor | None
     as_of: str | None
     """What the reader asked for, as it was written; None for the tables as they stand."""
     reached_at: datetime | None
@@ -94,10 +109,13 @@ class Page:
         """The moment at which the page stands."""
         return (self.reached_at if self.as_of else None) or datetime.now(UTC)
 
-    @property
-    def may_act(self) -> bool:
-        """Whether to offer what changes something."""
-        return self.person is not None and self.as_of is None
+    def may(
+        self, action: Action, owner_ids: Collection[UUID] = (), invitation_id: UUID | None = None
+    ) -> bool:
+        """Whether to offer something to the reader. Nothing can be changed as of an earlier moment."""
+        if self.as_of and action not in READING:
+            return False
+        return may(self.visitor.subject if self.visitor else None, action, owner_ids, invitation_id)
 
     @property
     def path(self) -> str:
@@ -108,11 +126,10 @@ class Page:
         """Return the address of another page, seen from the same moment."""
         return address(path, query | ({"as_of": self.as_of} if self.as_of else {}))
 
-    def found(self, record: Any, what: str) -> Any:
+    def found(self, record: Any) -> Any:
         """Return a record that must be there, or answer that it is not."""
         if record is None:
-            at = f" as of position {self.picture.position}" if self.as_of else ""
-            raise Problem("not-found", f"There is no such {what}{at}.")
+            raise nothing_here(self.request)
         return record
 
     def show(self, template: str, status: int = 200, **context: Any) -> HTMLResponse:
@@ -127,18 +144,17 @@ class Visit:
     def __init__(
         self,
         request: Request,
-        person: SignedIn,
+        visitor: Asking,
         as_of: Annotated[str | None, Query(max_length=60)] = None,
         wait_for: Annotated[int | None, Query(ge=0, lt=2**62)] = None,
     ) -> None:
         self.request = request
-        self.person = person
+        self.visitor = visitor
         self.settings: Settings = request.app.state.settings
         self.services: Services = request.app.state.services
         self._tables: Tables = request.app.state.tables
         self._as_of = as_of or None
         self._wait_for = wait_for
-        request.state.person = person
 
     @asynccontextmanager
     async def look(self, *, after: int | None = None) -> AsyncIterator[Page]:
@@ -148,7 +164,9 @@ class Visit:
             await self._must_be_reached(at)
         async with self._tables.picture(at, after or self._wait_for) as picture:
             reached = await history.reached_at(picture)
-            yield Page(self.request, self.services, self.settings, picture, self.person, self._as_of, reached)
+            yield Page(
+                self.request, self.services, self.settings, picture, self.visitor, self._as_of, reached
+            )
 
     async def _must_be_reached(self, position: int) -> None:
         async with self._tables.picture() as newest:
@@ -160,10 +178,14 @@ class Visit:
 
     async def form(self) -> FormData:
         """Read what was sent. An answer that is empty is there, and empty."""
-        sent = await self.request.form(max_files=1, max_fields=2_000)
-        # Should it be impossible to take it in now, the page that says so still has it.
-        self.request.state.sent = sent
+        sent: FormData = self.request.state.sent
         return sent
+
+    @property
+    def actor(self) -> UUID:
+        """The id of the person who acts, on a page that lets only those in who are known."""
+        assert self.visitor is not None, "the page asks who it is"
+        return self.visitor.subject.person_id
 
     def go(self, path: str, position: int | None = None, **query: Any) -> RedirectResponse:
         """Send the reader to a page that shows what he has just written."""

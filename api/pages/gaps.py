@@ -5,9 +5,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
+from api.access import allowed
 from api.pages import words
 from api.pages.frame import Page, Visiting
 from api.problems import Problem
+from domain.access import Action
 from domain.forms import Form, Question
 from projections import gaps, questionnaires, rounds
 from projections.reading import Record
@@ -46,7 +48,7 @@ class Needs:
         return max((area.total for area in self.areas), default=0)
 
 
-@router.get("/gaps/{round_id:uuid}")
+@router.get("/gaps/{round_id:uuid}", dependencies=[allowed(Action.SEE_NEEDS)])
 async def table(visit: Visiting, round_id: UUID, question: str = "") -> Response:
     """Show the table and its chart."""
     async with visit.look() as page:
@@ -56,13 +58,13 @@ async def table(visit: Visiting, round_id: UUID, question: str = "") -> Response
         return page.show("gaps/table.html", round=round, form=form, needs=needs, choices=choices)
 
 
-@router.get("/gaps/{round_id:uuid}/{option}")
+@router.get("/gaps/{round_id:uuid}/{option}", dependencies=[allowed(Action.SEE_NEEDS)])
 async def behind(visit: Visiting, round_id: UUID, option: str, question: str = "") -> Response:
     """Show the answers that named an area."""
     return await _behind(visit, round_id, option, None, question)
 
 
-@router.get("/gaps/{round_id:uuid}/{option}/{region}")
+@router.get("/gaps/{round_id:uuid}/{option}/{region}", dependencies=[allowed(Action.SEE_NEEDS)])
 async def behind_in_region(
     visit: Visiting, round_id: UUID, option: str, region: str, question: str = ""
 ) -> Response:
@@ -89,9 +91,9 @@ async def _behind(visit: Visiting, round_id: UUID, option: str, region: str | No
 
 
 async def _round_and_form(page: Page, round_id: UUID) -> tuple[Record, Form]:
-    round: Record = page.found(await rounds.round_named(page.picture, round_id), "round")
+    round: Record = page.found(await rounds.round_named(page.picture, round_id))
     found = await questionnaires.form(page.picture, round["questionnaire_id"], round["form_version"])
-    return round, Form.model_validate(page.found(found, "version of the questionnaire")["form"])
+    return round, Form.model_validate(page.found(found)["form"])
 
 
 def _chosen(choices: list[Question], asked: str) -> Question:

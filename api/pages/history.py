@@ -6,12 +6,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
+from api.access import Right, Rights, allowed
 from api.pages import words
 from api.pages.event_fields import Shower, Shown, ids_in, record_path
 from api.pages.frame import Page, Visiting
+from domain.access import Action
 from domain.aggregates import Aggregate
 from domain.forms import Form
-from projections import history, questionnaires, rounds
+from projections import history, parties, questionnaires, rounds
 from projections.reading import Record
 from services.log import LoggedEvent, LogReader
 from services.mapper import decode
@@ -38,13 +40,14 @@ class Happening:
     raw: str
 
 
-@router.get("/history/{id:uuid}")
-async def record(visit: Visiting, id: UUID, after: int = 0) -> Response:
+@router.get("/history/{id:uuid}", dependencies=[allowed(Action.SEE_HISTORY)])
+async def record(visit: Visiting, right: Rights, id: UUID, after: int = 0) -> Response:
     """Show what happened to a record, oldest first."""
     async with visit.look() as page:
         stream = await LogReader(page.picture.connection).stream(id)
         logged = [event for event in stream if event.position <= page.picture.position]
-        page.found(logged or None, "record")
+        page.found(logged or None)
+        await _must_reach(page, right, id)
         part = [event for event in logged if event.originator_version > after][:EVENTS_ON_A_PAGE]
         events = [decode(event.topic, event.state) for event in part]
         known = await history.names(page.picture, {id, *(each for event in events for each in ids_in(event))})
@@ -58,6 +61,16 @@ async def record(visit: Visiting, id: UUID, after: int = 0) -> Response:
             next=_next(part, logged),
             shown_from=after,
         )
+
+
+async def _must_reach(page: Page, right: Right, id: UUID) -> None:
+    """Answer as if there were no such record unless it is the reader's own: of the party, or asked of it."""
+    if right.extent.everything:
+        return
+    invitation = await rounds.invitation(page.picture, id)
+    party = await parties.party(page.picture, id)
+    owner_ids = {invitation["party_id"]} if invitation else {party["id"]} if party else set()
+    page.found(right.covers(owner_ids, id if invitation else None) or None)
 
 
 def _next(part: list[LoggedEvent], logged: list[LoggedEvent]) -> int | None:
@@ -90,8 +103,6 @@ async def _happenings(
 
 async def _people(page: Page, events: list[Aggregate.Event]) -> dict[UUID, str]:
     """Look up who acted and who was written to; only for readers who are signed in."""
-    if page.person is None:
-        return {}
     actors = [event.by.partition(":") for event in events]
     ids = {UUID(name) for kind, _, name in actors if kind == "person" and len(name) == 36}
     ids |= {contact for event in events if (contact := getattr(event, "contact_id", None))}
@@ -115,7 +126,5 @@ def _who(by: str, people: dict[UUID, str], page: Page) -> str:
     kind, _, name = by.partition(":")
     if kind != "person":
         return f"{kind} {name.replace('-', ' ')}"
-    if page.person is None:
-        return "a person, whose name is shown to those who sign in"
     known: Any = people.get(UUID(name)) if len(name) == 36 else None
     return known or f"a person who is no longer in the directory ({name})"

@@ -4,9 +4,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from api.access import Acting
+from api.access import Rights, allowed, must_cover_invitation
 from api.pages.forms import Filled, give, new_key
 from api.pages.frame import Page, Visiting
+from domain.access import Action
 from domain.forms import Form
 from domain.rounds import Due
 from projections import gaps, letters, questionnaires, rounds
@@ -15,18 +16,20 @@ from services.rounds import ExtendInvitation, WithdrawInvitation
 router = APIRouter()
 
 
-@router.get("/invitations/{id:uuid}")
-async def file(visit: Visiting, id: UUID) -> Response:
+@router.get("/invitations/{id:uuid}", dependencies=[allowed(Action.SEE_INVITATIONS)])
+async def file(visit: Visiting, right: Rights, id: UUID) -> Response:
     """Show everything about one invitation."""
+    await must_cover_invitation(right, id)
     async with visit.look() as page:
         return await show_file(page, id)
 
 
 async def show_file(page: Page, id: UUID, doing: str = "", filled: Filled | None = None) -> Response:
     """Draw the file, with the form for what somebody is ``doing`` as it was filled in."""
-    invitation = page.found(await rounds.invitation(page.picture, id), "invitation")
+    invitation = page.found(await rounds.invitation(page.picture, id))
     form = await questionnaires.form(page.picture, invitation["questionnaire_id"], invitation["form_version"])
-    written = await letters.letters(page.picture, about=id)
+    may_see = page.may(Action.SEE_LETTERS)
+    written = await letters.letters(page.picture, about=id) if may_see else []
     filled = filled or Filled({})
     return page.show(
         "invitations/file.html",
@@ -42,15 +45,15 @@ async def show_file(page: Page, id: UUID, doing: str = "", filled: Filled | None
     )
 
 
-@router.get("/invitations/{id:uuid}/extend")
-@router.get("/invitations/{id:uuid}/withdraw")
+@router.get("/invitations/{id:uuid}/extend", dependencies=[allowed(Action.SEE_INVITATIONS)])
+@router.get("/invitations/{id:uuid}/withdraw", dependencies=[allowed(Action.SEE_INVITATIONS)])
 async def back_to_file(visit: Visiting, id: UUID) -> Response:
     """Go to the file: whoever loads the answer to a form again gets here."""
     return visit.go(f"/invitations/{id}")
 
 
-@router.post("/invitations/{id:uuid}/extend")
-async def extend(visit: Visiting, actor: Acting, id: UUID) -> Response:
+@router.post("/invitations/{id:uuid}/extend", dependencies=[allowed(Action.RUN_ROUNDS)])
+async def extend(visit: Visiting, id: UUID) -> Response:
     """Give one party more time."""
     form = await visit.form()
     filled = Filled.of(form)
@@ -61,7 +64,7 @@ async def extend(visit: Visiting, actor: Acting, id: UUID) -> Response:
     if not filled.faults:
         due = Due(on=on, at=None if on else at)
         command = ExtendInvitation(invitation_id=id, due=due, reason=reason[:2_000])
-        answer = await give(visit, command, actor, form)
+        answer = await give(visit, command, visit.actor, form)
         if answer.outcome == "done":
             return visit.go(f"/invitations/{id}", answer.position)
         filled.refuse(answer)
@@ -69,15 +72,15 @@ async def extend(visit: Visiting, actor: Acting, id: UUID) -> Response:
         return await show_file(page, id, "extend", filled)
 
 
-@router.post("/invitations/{id:uuid}/withdraw")
-async def withdraw(visit: Visiting, actor: Acting, id: UUID) -> Response:
+@router.post("/invitations/{id:uuid}/withdraw", dependencies=[allowed(Action.RUN_ROUNDS)])
+async def withdraw(visit: Visiting, id: UUID) -> Response:
     """Take the questionnaire back from one party."""
     form = await visit.form()
     filled = Filled.of(form)
     reason = filled.words("reason", "Say why the questionnaire is withdrawn.")
     if not filled.faults:
         command = WithdrawInvitation(invitation_id=id, reason=reason[:2_000])
-        answer = await give(visit, command, actor, form)
+        answer = await give(visit, command, visit.actor, form)
         if answer.outcome == "done":
             return visit.go(f"/invitations/{id}", answer.position)
         filled.refuse(answer)

@@ -4,7 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from api.access import allowed
 from api.pages.frame import Visiting
+from domain.access import Action
 from projections import letters
 
 router = APIRouter()
@@ -12,7 +14,7 @@ router = APIRouter()
 ON_A_PAGE = 100
 
 
-@router.get("/letters")
+@router.get("/letters", dependencies=[allowed(Action.SEE_LETTERS)])
 async def every_letter(
     visit: Visiting, state: str = "", before: Annotated[int, Query(ge=0, le=10_000_000)] = 0
 ) -> Response:

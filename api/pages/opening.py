@@ -7,11 +7,12 @@ from fastapi import APIRouter, Response
 from pydantic import ValidationError
 from starlette.datastructures import FormData
 
-from api.access import Acting
-from api.http import read_key
+from api.access import allowed
+from api.keys import read_key
 from api.pages import words
 from api.pages.forms import Filled, give, new_key, read_uuid
 from api.pages.frame import Page, Visit, Visiting
+from domain.access import Action
 from domain.aggregates import identify
 from domain.parties import Category
 from domain.rounds import Audience, Due, Schedule
@@ -31,22 +32,22 @@ _FIELDS = {"questionnaire_id": "form", "form_version": "form", "audience": "cate
 """Under which field of the page a fact of the command is shown."""
 
 
-@router.get("/rounds/new")
-async def prepare(visit: Visiting, actor: Acting) -> Response:
+@router.get("/rounds/new", dependencies=[allowed(Action.RUN_ROUNDS)])
+async def prepare(visit: Visiting) -> Response:
     """Show the form by which a round is opened."""
     async with visit.look() as page:
         return await _show_form(page, Filled(DEFAULTS))
 
 
-@router.post("/rounds/new")
-async def open_round(visit: Visiting, actor: Acting) -> Response:
+@router.post("/rounds/new", dependencies=[allowed(Action.RUN_ROUNDS)])
+async def open_round(visit: Visiting) -> Response:
     """Open a round, and go on to whom it is issued."""
     form = await visit.form()
     filled = Filled.of(form)
     filled.given = {**filled.given, "categories": ",".join(map(str, form.getlist("category")))}
     command = _command(filled, visit, form)
     if command is not None:
-        answer = await give(visit, command, actor, form)
+        answer = await give(visit, command, visit.actor, form)
         if answer.outcome == "done":
             return visit.go(f"/rounds/{command.id}/issue", answer.position)
         filled.refuse(answer)
@@ -125,15 +126,15 @@ class Candidate:
     """Why it may not receive the round, None when it may."""
 
 
-@router.get("/rounds/{id:uuid}/issue")
-async def preview(visit: Visiting, actor: Acting, id: UUID) -> Response:
+@router.get("/rounds/{id:uuid}/issue", dependencies=[allowed(Action.RUN_ROUNDS)])
+async def preview(visit: Visiting, id: UUID) -> Response:
     """Show who would receive the questionnaire, and who would not and why."""
     async with visit.look() as page:
         return await _show_preview(page, id, Filled({}), None)
 
 
-@router.post("/rounds/{id:uuid}/issue")
-async def issue(visit: Visiting, actor: Acting, id: UUID) -> Response:
+@router.post("/rounds/{id:uuid}/issue", dependencies=[allowed(Action.RUN_ROUNDS)])
+async def issue(visit: Visiting, id: UUID) -> Response:
     """Issue the questionnaire to the parties that were chosen."""
     form = await visit.form()
     filled = Filled.of(form)
@@ -143,7 +144,7 @@ async def issue(visit: Visiting, actor: Acting, id: UUID) -> Response:
     elif len(chosen) > 300:
         filled.fault("party", "Choose at most 300 parties at once.")
     else:
-        answer = await give(visit, IssueRound(round_id=id, party_ids=tuple(chosen)), actor, form)
+        answer = await give(visit, IssueRound(round_id=id, party_ids=tuple(chosen)), visit.actor, form)
         if answer.outcome == "done":
             return visit.go(f"/rounds/{id}", answer.position)
         filled.refuse(answer)
@@ -152,7 +153,7 @@ async def issue(visit: Visiting, actor: Acting, id: UUID) -> Response:
 
 
 async def _show_preview(page: Page, id: UUID, filled: Filled, chosen: set[UUID] | None) -> Response:
-    round = page.found(await rounds.round_named(page.picture, id), "round")
+    round = page.found(await rounds.round_named(page.picture, id))
     asked = {row["party_id"] for row in await rounds.invitations(page.picture, round_id=id)}
     audience = Audience(categories=tuple(Category(each) for each in round["categories"]))
     rows = sorted(await parties.parties(page.picture), key=lambda row: row["name"])

@@ -4,8 +4,10 @@ import re
 
 from fastapi import APIRouter, Response
 
+from api.access import allowed
 from api.pages import words
 from api.pages.frame import Visiting
+from domain.access import Action
 from projections import letters, parties, rounds
 
 router = APIRouter()
@@ -13,7 +15,7 @@ router = APIRouter()
 CATEGORIES = ("developing", "in transition", "developed")
 
 
-@router.get("/parties")
+@router.get("/parties", dependencies=[allowed(Action.SEE_REFERENCE)])
 async def register(visit: Visiting, region: str = "", category: str = "") -> Response:
     """List the parties, as many as the reader asked for."""
     async with visit.look() as page:
@@ -28,14 +30,15 @@ async def register(visit: Visiting, region: str = "", category: str = "") -> Res
         )
 
 
-@router.get("/parties/{iso3}")
+@router.get("/parties/{iso3}", dependencies=[allowed(Action.SEE_REFERENCE)])
 async def party(visit: Visiting, iso3: str) -> Response:
     """Show one party: its facts, who speaks for it, what it was asked and what was written to it."""
     async with visit.look() as page:
         code = iso3.upper() if re.fullmatch(r"[A-Za-z]{3}", iso3) else ""
-        found = page.found(await parties.party_with_code(page.picture, code), "party")
+        found = page.found(await parties.party_with_code(page.picture, code))
         contacts = {role: found[role] for role in words.ROLES if found[role]}
-        names = await page.services.directory.names(list(contacts.values())) if page.person else {}
+        may_see_contacts = page.may(Action.SEE_CONTACTS, {found["id"]})
+        names = await page.services.directory.names(list(contacts.values())) if may_see_contacts else {}
         written = await letters.letters(page.picture, party_id=found["id"])
         asked = await rounds.invitations(page.picture, party_id=found["id"])
         return page.show(
@@ -43,6 +46,7 @@ async def party(visit: Visiting, iso3: str) -> Response:
             party=found,
             contacts=contacts,
             names=names,
+            may_see_contacts=may_see_contacts,
             invitations=sorted(asked, key=lambda row: row["issued_at"], reverse=True),
             titles={row["id"]: row["round_title"] for row in asked},
             letters=sorted(written, key=lambda row: (row["planned_at"], str(row["id"])), reverse=True)[:100],

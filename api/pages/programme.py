@@ -2,13 +2,15 @@
 
 from fastapi import APIRouter, Response
 
+from api.access import allowed
 from api.pages.frame import Visiting
+from domain.access import Action
 from projections import programme
 
 router = APIRouter()
 
 
-@router.get("/delivery-partners")
+@router.get("/delivery-partners", dependencies=[allowed(Action.SEE_REFERENCE)])
 async def partners(visit: Visiting, type: str = "") -> Response:
     """List the delivery partners, by their kind."""
     async with visit.look() as page:

@@ -9,11 +9,12 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from starlette.datastructures import UploadFile
 
-from api.access import Acting
+from api.access import allowed
 from api.pages import phrases
 from api.pages.forms import Filled, give, new_key
 from api.pages.frame import Page, Visiting
 from api.questionnaires import SPREADSHEET, XFORM, one_at_a_time
+from domain.access import Action
 from domain.forms import Form
 from domain.refusals import Fault, Invalid
 from projections import questionnaires
@@ -35,15 +36,15 @@ class CellFault:
     reason: str
 
 
-@router.get("/questionnaires")
+@router.get("/questionnaires", dependencies=[allowed(Action.SEE_QUESTIONNAIRES)])
 async def every_questionnaire(visit: Visiting) -> Response:
     """List the questionnaires, and offer to take one in."""
     async with visit.look() as page:
         return await _show_list(page, Filled({}), [])
 
 
-@router.post("/questionnaires")
-async def take_in(visit: Visiting, actor: Acting) -> Response:
+@router.post("/questionnaires", dependencies=[allowed(Action.TAKE_IN_QUESTIONNAIRES)])
+async def take_in(visit: Visiting) -> Response:
     """Take in a questionnaire from a spreadsheet, or show every fault of it by its cell."""
     sent = await visit.form()
     upload, filled = sent.get("spreadsheet"), Filled.of(sent)
@@ -65,7 +66,7 @@ async def take_in(visit: Visiting, actor: Acting) -> Response:
                 spreadsheet_sha256=await documents.keep(SPREADSHEET, content),
                 xform_sha256=await documents.keep(XFORM, taken.xform),
             )
-            answer = await give(visit, command, actor, sent)
+            answer = await give(visit, command, visit.actor, sent)
             if answer.outcome == "done":
                 made = FormTakenIn.model_validate_json(answer.reply)
                 return visit.go(f"/questionnaires/{made.id}", answer.position, version=made.form_version)
@@ -96,14 +97,14 @@ async def _show_list(page: Page, filled: Filled, faults: list[CellFault]) -> Res
     )
 
 
-@router.get("/questionnaires/{id:uuid}")
+@router.get("/questionnaires/{id:uuid}", dependencies=[allowed(Action.SEE_QUESTIONNAIRES)])
 async def one(visit: Visiting, id: UUID, version: str = "", lang: str = "") -> Response:
     """Show a version of a questionnaire as parties see it, in one of its languages."""
     async with visit.look() as page:
-        questionnaire = page.found(await questionnaires.questionnaire(page.picture, id), "questionnaire")
+        questionnaire = page.found(await questionnaires.questionnaire(page.picture, id))
         versions = await questionnaires.form_versions(page.picture, id)
         version = version or questionnaire["latest_version"]
-        stored = page.found(await questionnaires.form(page.picture, id, version), "version")
+        stored = page.found(await questionnaires.form(page.picture, id, version))
         form = Form.model_validate(stored["form"])
         language = lang if lang in form.languages else form.default_language
         context: dict[str, Any] = {"language": language, "spoken": phrases.spoken(language)}

@@ -6,11 +6,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from api.access import Acting
+from api.access import allowed
 from api.pages import words
 from api.pages.forms import Filled, give, new_key
 from api.pages.frame import Page, Visiting
 from api.pages.home import is_live
+from domain.access import Action
 from domain.rounds import Due
 from projections import letters, questionnaires, rounds
 from projections.reading import Record
@@ -24,7 +25,7 @@ OPEN = ("issued", "lapsed")
 _ORDER = {"lapsed": 0, "issued": 1, "received": 2, "withdrawn": 3}
 
 
-@router.get("/rounds")
+@router.get("/rounds", dependencies=[allowed(Action.SEE_ROUNDS)])
 async def every_round(visit: Visiting) -> Response:
     """List the rounds, those with something to watch first."""
     async with visit.look() as page:
@@ -33,7 +34,7 @@ async def every_round(visit: Visiting) -> Response:
         return page.show("rounds/list.html", live=live, others=[each for each in found if each not in live])
 
 
-@router.get("/rounds/{id:uuid}")
+@router.get("/rounds/{id:uuid}", dependencies=[allowed(Action.SEE_ROUNDS)])
 async def board(visit: Visiting, id: UUID, region: str = "", state: str = "") -> Response:
     """Show who owes an answer, what was sent and what comes next."""
     async with visit.look() as page:
@@ -45,7 +46,7 @@ async def show_board(
 ) -> Response:
     """Draw the board of a round, with the form for an extension as it was filled in."""
     found = [round for round in await rounds.overview(page.picture) if round["id"] == id]
-    round = page.found(found[0] if found else None, "round")
+    round = page.found(found[0] if found else None)
     rows = await rounds.board(page.picture, id)
     filled = filled or Filled({})
     return page.show(
@@ -83,14 +84,14 @@ def _chosen(rows: Sequence[Record], region: str, state: str) -> list[Record]:
     return sorted(chosen, key=lambda row: _ORDER.get(row["state"], 9))
 
 
-@router.get("/rounds/{id:uuid}/extend")
+@router.get("/rounds/{id:uuid}/extend", dependencies=[allowed(Action.SEE_ROUNDS)])
 async def back_to_board(visit: Visiting, id: UUID) -> Response:
     """Go to the board: whoever loads the answer to a form again gets here."""
     return visit.go(f"/rounds/{id}")
 
 
-@router.post("/rounds/{id:uuid}/extend")
-async def extend(visit: Visiting, actor: Acting, id: UUID) -> Response:
+@router.post("/rounds/{id:uuid}/extend", dependencies=[allowed(Action.RUN_ROUNDS)])
+async def extend(visit: Visiting, id: UUID) -> Response:
     """Move the due date of the round and of every invitation that is still open."""
     form = await visit.form()
     filled = Filled.of(form)
@@ -107,7 +108,7 @@ async def extend(visit: Visiting, actor: Acting, id: UUID) -> Response:
             reason=reason[:2_000],
             invitation_ids=tuple(row["id"] for row in rows if row["state"] in OPEN),
         )
-        answer = await give(visit, command, actor, form)
+        answer = await give(visit, command, visit.actor, form)
         if answer.outcome == "done":
             return visit.go(f"/rounds/{id}", answer.position)
         filled.refuse(answer)

@@ -3,8 +3,10 @@
 from fastapi import APIRouter, Response
 from starlette.responses import FileResponse
 
+from api.access import allowed
 from api.pages.frame import HERE
 from api.problems import Problem
+from domain.access import Action
 
 router = APIRouter()
 
@@ -15,7 +17,7 @@ FILES = {
 }
 
 
-@router.get("/static/{name}")
+@router.get("/static/{name}", dependencies=[allowed(Action.COME_IN)])
 async def static(name: str, v: str = "") -> Response:
     """Give out a file. Its address carries a hash of its content, so browsers may keep it for ever."""
     if name not in FILES:
@@ -24,7 +26,7 @@ async def static(name: str, v: str = "") -> Response:
     return FileResponse(HERE / "static" / name, media_type=FILES[name], headers={"Cache-Control": age})
 
 
-@router.get("/favicon.ico")
+@router.get("/favicon.ico", dependencies=[allowed(Action.COME_IN)])
 async def icon() -> Response:
     """Give out the icon to programs that ask for it under the old name."""
     return await static("icon.svg")

@@ -15,24 +15,52 @@ import pytest
 import uvicorn
 
 from api.app import create
+from domain.access import Grant, Role
 from projections.runner import run
-from services.access import Tokens
 from services.directory import Person
 from services.settings import Settings
-from services.wiring import Services
-from tests.cast import MARTA, Office
+from services.wiring import Services, open_services
+from tests.cast import MARTA, Office, hired, session_of, speaker
 
 MARTAS_ID = UUID(MARTA.removeprefix("person:"))
+MARTA_HERSELF = Person(MARTAS_ID, "Marta Lindqvist", "marta@example.org", "en", "manager")
+
+
+BEGUN = 3
+"""How far the log reaches once Marta has an account and her two roles."""
+MARTAS_ROLES = (Grant(role=Role.PROGRAMME_MANAGER), Grant(role=Role.ADMINISTRATOR))
 
 
 class Site:
-    """The site as Marta's program sees it: her token is sent along, and answers can be waited for."""
+    """The site as Marta's program sees it: her session is sent along, and answers can be waited for."""
 
-    def __init__(self, client: httpx.AsyncClient, tokens: Tokens) -> None:
+    def __init__(self, client: httpx.AsyncClient, services: Services, session: str) -> None:
         self.client = client
-        self.tokens = tokens
+        self.services = services
+        self.session = session
+        """The secret of Marta's session."""
         self.position = 0
-        client.headers["Authorization"] = f"Bearer {tokens.session(MARTAS_ID, datetime.now(UTC))}"
+        client.headers["Authorization"] = f"Bearer {session}"
+
+    @asynccontextmanager
+    async def speaking_for(self, code: str) -> AsyncIterator["Site"]:
+        """The site as the contact of a party sees it."""
+        person, grant = speaker(code)
+        await hired(self.services, person, grant)
+        async with self.stranger() as client:
+            yield Site(client, self.services, await session_of(self.services, person.id))
+
+    async def hand_in(self, code: str, path: str, body: object, **more: Any) -> httpx.Response:
+        """Give a command as the contact of a party."""
+        async with self.speaking_for(code) as contact:
+            response = await contact.send(path, body, **more)
+            self.position = max(self.position, contact.position)
+        return response
+
+    async def answered(self, code: str, invitation_id: object, body: object) -> None:
+        """Hand in the answers of a party, which must be good."""
+        response = await self.hand_in(code, f"/invitations/{invitation_id}/response", body)
+        assert response.status_code == 200, response.text
 
     async def get(self, path: str, **parameters: Any) -> httpx.Response:
         """Read, as of after the last command."""
@@ -145,10 +173,12 @@ async def visiting(settings: Settings) -> AsyncIterator[Site]:
     """Open the site, with a projector, for Marta's program."""
     async with (
         projecting(settings),
+        open_services(settings) as services,
         serving(settings) as address,
         httpx.AsyncClient(base_url=address, timeout=20) as client,
     ):
-        site = Site(client, Tokens(settings.secret))
+        await hired(services, MARTA_HERSELF, *MARTAS_ROLES)
+        site = Site(client, services, await session_of(services, MARTAS_ID))
         for _ in range(200):
             if (await client.get("/ready")).status_code == 200:
                 break
@@ -158,8 +188,7 @@ async def visiting(settings: Settings) -> AsyncIterator[Site]:
 
 @pytest.fixture
 async def site(settings: Settings, services: Services) -> AsyncIterator[Site]:
-    """The site on the test's own database, and Marta in its directory."""
-    await services.directory.keep(Person(MARTAS_ID, "Marta Lindqvist", "marta@example.org", "en", "manager"))
+    """The site on the test's own database, with Marta signed in."""
     async with visiting(settings) as site:
         yield site
 

@@ -4,67 +4,42 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import httpx
-import pytest
-from pydantic import SecretStr
+from pydantic import AnyHttpUrl
 
-from api.access import COOKIE
-from services.access import SESSION_AGE, Tokens
+from api.access import PLAIN_COOKIE, SECURE_COOKIE, cookie_name
+from domain.access import Grant, Role
 from services.directory import Person
+from services.entrance import Entrance
+from services.people import EndRole
 from services.settings import Settings
 from services.wiring import Services
 from tests.api.conftest import MARTAS_ID, Site, problem_of, visiting
-from tests.cast import register
+from tests.cast import Office, hired, register, session_of
 
 PARTY = register("KEN").model_dump(mode="json")
-NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-TOKENS = Tokens(SecretStr("a secret"))
+MANAGER = Grant(role=Role.PROGRAMME_MANAGER)
 
 
-def test_a_session_is_known_until_it_is_too_old() -> None:
-    token = TOKENS.session(MARTAS_ID, NOW)
-    assert TOKENS.person_of_session(token, NOW + SESSION_AGE - timedelta(seconds=1)) == MARTAS_ID
-    assert TOKENS.person_of_session(token, NOW + SESSION_AGE) is None
-
-
-def test_no_token_is_read_for_what_it_was_not_made_for() -> None:
-    invitation, contact = uuid4(), uuid4()
-    session, link = TOKENS.session(MARTAS_ID, NOW), TOKENS.link(invitation, contact)
-    assert TOKENS.contact_of_link(link, invitation) == contact
-    assert TOKENS.contact_of_link(link, uuid4()) is None
-    assert TOKENS.contact_of_link(session, invitation) is None
-    assert TOKENS.person_of_session(link, NOW) is None
-    assert Tokens(SecretStr("another")).contact_of_link(link, invitation) is None
-
-
-@pytest.mark.parametrize("spoil", ["", "x", "é", "====", "A" * 200, "\x00"])
-def test_a_token_that_is_not_ours_is_nobodys(spoil: str) -> None:
-    assert TOKENS.person_of_session(spoil, NOW) is None
-    assert TOKENS.contact_of_link(spoil, MARTAS_ID) is None
-    token = TOKENS.session(MARTAS_ID, NOW)
-    assert TOKENS.person_of_session(token[:-2] + ("AA" if token[-2:] != "AA" else "BB"), NOW) is None
-
-
-async def test_a_command_without_a_person_is_refused(site: Site) -> None:
+async def test_nobody_who_is_not_known_reads_or_commands(site: Site) -> None:
+    before = await site.log_position()
     async with site.stranger() as stranger:
         refused = await stranger.post("/api/v1/parties", json=PARTY)
         problem_of(refused, 401, "unauthenticated")
         assert refused.headers["WWW-Authenticate"].startswith("Bearer")
-        assert (await stranger.get("/api/v1/parties")).status_code == 200
+        problem_of(await stranger.get("/api/v1/parties"), 401, "unauthenticated")
     async with site.stranger(Authorization="Bearer made-up") as stranger:
         problem_of(await stranger.post("/api/v1/parties", json=PARTY), 401, "unauthenticated")
-    assert await site.log_position() == 0
+    assert await site.log_position() == before
 
 
 async def test_whoever_left_the_directory_does_not_act_any_more(site: Site, services: Services) -> None:
     await services.directory.erase(MARTAS_ID)
     problem_of(await site.send("/parties", PARTY), 401, "unauthenticated")
-    await services.directory.keep(Person(MARTAS_ID, "Marta", "marta@example.org"))
-    problem_of(await site.send("/parties", PARTY), 401, "unauthenticated")
 
 
 def cookie_of(site: Site) -> dict[str, str]:
     """The header by which Marta's browser is known."""
-    return {"Cookie": f"{COOKIE}={site.tokens.session(MARTAS_ID, datetime.now(UTC))}"}
+    return {"Cookie": f"{PLAIN_COOKIE}={site.session}"}
 
 
 async def test_a_browser_acts_from_our_own_pages_only(site: Site) -> None:
@@ -79,11 +54,12 @@ async def test_a_browser_acts_from_our_own_pages_only(site: Site) -> None:
         {"Origin": f"http://{host}.evil.example"},
         {"Authorization": "Basic x", "Sec-Fetch-Site": "cross-site"},
     )
+    before = await site.log_position()
     async with site.stranger(**cookie_of(site)) as browser:
         for headers in theirs:
             refused = await browser.post("/api/v1/parties", json=PARTY, headers=headers)
             problem_of(refused, 403, "from-another-site")
-        assert await site.log_position() == 0
+        assert await site.log_position() == before
         ours = ({"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {"Origin": f"http://{host}"})
         for code, headers in zip(("KEN", "PER", "FJI"), ours, strict=True):
             party = register(code).model_dump(mode="json")
@@ -115,3 +91,59 @@ async def test_nobody_signs_in_without_proof_unless_the_settings_say_so(
         session: httpx.Response = await me.post("/api/v1/access/sessions", json=wanted)
         headers = {"Authorization": f"Bearer {session.json()['token']}"}
         assert (await me.post("/api/v1/parties", json=PARTY, headers=headers)).status_code == 201
+
+
+async def test_sessions_and_tokens_are_listed_and_ended(site: Site) -> None:
+    another = await session_of(site.services, MARTAS_ID)
+    listed = (await site.read("/access/sessions"))["items"]
+    assert sorted(session["current"] for session in listed) == [False, True]
+    (other,) = [session["id"] for session in listed if not session["current"]]
+    assert another not in str(listed)
+
+    end = datetime.now(UTC) + timedelta(days=30)
+    wanted = {"name": "export", "role": "programme manager", "ends_at": end.isoformat()}
+    made = await site.do("/access/tokens", wanted)
+    assert made["token"] not in (await site.get("/access/tokens")).text
+    async with site.stranger(Authorization=f"Bearer {made['token']}") as program:
+        assert (await program.get("/api/v1/rounds")).status_code == 200
+        problem_of(await program.post("/api/v1/parties", json=PARTY), 403, "no-right")
+        problem_of(await program.post("/api/v1/access/tokens", json=wanted), 403, "no-right")
+        await site.do(f"/access/tokens/{made['id']}", method="DELETE")
+        problem_of(await program.get("/api/v1/rounds"), 401, "unauthenticated")
+
+    await site.do(f"/access/sessions/{other}", method="DELETE")
+    problem_of(await site.send(f"/access/sessions/{other}", method="DELETE"), 404, "not-found")
+    assert (await site.do("/access/sessions", method="DELETE"))["ended"] == 1
+    problem_of(await site.get("/rounds"), 401, "unauthenticated")
+
+
+async def test_a_password_opens_a_session_and_all_failures_look_alike(site: Site) -> None:
+    password = "a long sentence that nobody guesses"
+    await Entrance(site.services).set_password(MARTAS_ID, password, datetime.now(UTC))
+    async with site.stranger() as me:
+        good = {"address": "marta@example.org", "password": password}
+        opened = await me.post("/api/v1/access/sessions", json=good)
+        assert opened.status_code == 201
+        assert opened.headers["cache-control"] == "no-store"
+        wrong = [good | {"password": "another"}, good | {"address": "nobody@example.org"}]
+        answers = [await me.post("/api/v1/access/sessions", json=each) for each in wrong]
+        assert {answer.status_code for answer in answers} == {401}
+        assert answers[0].content == answers[1].content
+
+
+async def test_a_role_that_has_ended_is_good_for_nothing_at_once(site: Site, services: Services) -> None:
+    ana = Person(uuid4(), "Ana", "ana@example.org")
+    await hired(services, ana, MANAGER)
+    session = await session_of(services, ana.id)
+    async with site.stranger(Authorization=f"Bearer {session}") as program:
+        assert (await program.get("/api/v1/rounds")).status_code == 200
+        await Office(services, datetime.now(UTC)).do(
+            EndRole(person_id=ana.id, grant=MANAGER, reason="She left.")
+        )
+        problem_of(await program.get("/api/v1/rounds"), 401, "unauthenticated")
+
+
+def test_the_cookie_is_the_site_s_own_where_it_is_reached_over_https(settings: Settings) -> None:
+    over_https = settings.model_copy(update={"public_url": AnyHttpUrl("https://mandate.example.org")})
+    assert cookie_name(over_https) == SECURE_COOKIE
+    assert cookie_name(settings) == PLAIN_COOKIE

@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from api.stack.postgres import PostgresServer
-from services.directory import Person
 from services.schema import DATABASE, prepare
-from services.wiring import open_services
-from tests.api.conftest import MARTAS_ID, Site, problem_of, visiting
+from tests.api.conftest import Site, problem_of, visiting
 from tests.cast import KENYA, register
 from tests.conftest import settings_for
 
@@ -25,8 +23,6 @@ async def server(session_folder: Path) -> AsyncIterator[PostgresServer]:
 
 async def test_while_postgresql_is_away_callers_are_told_when_to_come_back(server: PostgresServer) -> None:
     settings = settings_for(server, DATABASE)
-    async with open_services(settings) as services:
-        await services.directory.keep(Person(MARTAS_ID, "Marta", "marta@example.org", "en", "manager"))
     async with visiting(settings) as site:
         kenya, peru = (register(code).model_dump(mode="json") for code in ("KEN", "PER"))
         accepted = await site.send("/parties", kenya, key="kenya")
@@ -68,8 +64,6 @@ async def _parties(site: Site) -> list[dict[str, str]]:
 async def test_a_command_cut_off_by_a_crash_is_never_left_in_doubt(server: PostgresServer) -> None:
     """Commands pour in while the server is killed: each is there once after it was sent again."""
     settings = settings_for(server, DATABASE)
-    async with open_services(settings) as services:
-        await services.directory.keep(Person(MARTAS_ID, "Marta", "marta@example.org", "en", "manager"))
     async with visiting(settings) as site:
         chemicals = [_chemical(number) for number in range(60)]
         first = [asyncio.create_task(_send(site, chemical)) for chemical in chemicals]

@@ -10,14 +10,15 @@ from fastapi import APIRouter, Depends
 from structlog.testing import capture_logs
 
 from api import app as application
-from api.http import Key, key, read_key
-from api.problems import KINDS, of_refusal
+from api.http import Key, key
+from api.keys import read_key
+from api.problems import KINDS, of_refusal, without_secret
 from domain.aggregates import identify
 from projections import reading
 from services.log import Unavailable
 from services.settings import Settings
 from services.store import RefusalRecord
-from tests.api.conftest import Site, problem_of, serving
+from tests.api.conftest import BEGUN, Site, problem_of, serving
 from tests.cast import register
 
 PARTY = register("KEN").model_dump(mode="json")
@@ -55,7 +56,7 @@ async def test_a_body_of_another_kind_is_a_problem(site: Site) -> None:
     for kind in ({"Content-Type": "text/plain"}, {}):
         refused = await site.send("/parties", content=body, headers=kind)
         problem_of(refused, 415, "unsupported-media-type")
-    assert await site.log_position() == 0
+    assert await site.log_position() == BEGUN
 
 
 async def test_a_body_over_the_limit_is_refused_before_it_is_read(site: Site) -> None:
@@ -81,7 +82,7 @@ async def test_a_body_over_the_limit_is_refused_before_it_is_read(site: Site) ->
     assert (await answer).startswith(b"HTTP/1.1 413 ")
     assert sent < 3 * limit
     writer.close()
-    assert await site.log_position() == 0
+    assert await site.log_position() == BEGUN
 
 
 async def test_a_null_character_in_the_address_is_refused(site: Site) -> None:
@@ -111,7 +112,7 @@ async def test_a_position_that_is_not_reached_yet_is_not_waited_for_without_end(
 ) -> None:
     monkeypatch.setattr(reading, "WAIT_SECONDS", 0.2)
     ahead = problem_of(await site.get("/parties", as_of=1_000), 422, "invalid")
-    assert ahead["faults"] == [{"where": "query/as_of", "what": "The log reaches to 0."}]
+    assert ahead["faults"] == [{"where": "query/as_of", "what": f"The log reaches to {BEGUN}."}]
     later = await site.client.get("/api/v1/parties", params={"wait_for": 1_000})
     problem_of(later, 503, "unavailable")
     assert later.headers["Retry-After"] == "1"
@@ -155,6 +156,11 @@ async def test_a_caller_in_doubt_is_told_where_to_ask(
     assert problem["in_doubt"] is True
     assert problem["command"] == f"/api/v1/commands/{read_key('one')}"
     assert (response.headers["Retry-After"], response.headers["Idempotency-Key"]) == ("3", "one")
+
+
+def test_the_secret_of_a_link_is_in_no_log() -> None:
+    assert without_secret("/l/the-secret") == "/l/…"
+    assert without_secret("/letters") == "/letters"
 
 
 def test_a_key_that_is_no_uuid_stands_for_one() -> None:

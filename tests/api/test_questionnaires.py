@@ -6,7 +6,7 @@ from openpyxl import load_workbook
 
 from api.questionnaires import SPREADSHEET
 from domain.questionnaires import Questionnaire
-from tests.api.conftest import Site, problem_of
+from tests.api.conftest import BEGUN, Site, problem_of
 from tests.services.test_xlsforms import a_workbook, stored
 
 GOOD = stored(a_workbook())
@@ -78,7 +78,7 @@ async def test_what_is_no_xlsform_is_refused_with_its_cells_and_nothing_is_store
     )
     broken = {"Content-Type": "multipart/form-data; boundary=x"}
     problem_of(await site.send("/questionnaires", content=b"--y", headers=broken), 400, "malformed")
-    assert await site.log_position() == 0
+    assert await site.log_position() == BEGUN
     assert (await site.read("/questionnaires"))["items"] == []
 
 

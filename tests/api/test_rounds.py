@@ -11,9 +11,10 @@ from domain.aggregates import identify
 from domain.parties import ContactRole
 from domain.questionnaires import Questionnaire
 from domain.rounds import invitation_id
+from services.entrance import Entrance
 from services.letters import SendLetter
 from tests.api.conftest import Site, a_round, problem_of
-from tests.cast import ALBANIA, FIJI, KENYA, MARTA, NORWAY, PERU, Office, Postbox, contact_of
+from tests.cast import ALBANIA, FIJI, KENYA, NORWAY, PERU, Office, Postbox, contact_of, hired, speaker
 
 QUESTIONNAIRE = Questionnaire.id_of("needs")
 GOOD = {"answers": {"areas": ["customs", "law"], "remark": "Thank you."}}
@@ -48,9 +49,9 @@ async def test_a_round_runs_from_opening_to_the_table(site: Site, office: Office
     issue = await site.send(f"/rounds/{round_id}/issue", {"parties": "eligible"}, version=1)
     assert (issue.status_code, issue.headers["ETag"]) == (200, '"2"')
 
-    for party, areas in ((KENYA, ["law", "customs"]), (PERU, ["customs"])):
+    for code, party, areas in (("KEN", KENYA, ["law", "customs"]), ("PER", PERU, ["customs"])):
         invitation = invitation_id(UUID(round_id), party)
-        await site.do(f"/invitations/{invitation}/response", {"answers": {"areas": areas}})
+        await site.answered(code, invitation, {"answers": {"areas": areas}})
 
     board = (await site.read(f"/rounds/{round_id}/board"))["items"]
     assert [(row["iso3"], row["state"]) for row in board] == [
@@ -73,7 +74,7 @@ async def test_a_round_runs_from_opening_to_the_table(site: Site, office: Office
     event = await site.read(behind["items"][0]["event"])
     assert event["event"] == "Invitation.ResponseReceived"
     assert event["facts"]["answers"] == {"areas": ["customs", "law"]}
-    assert event["by"] == MARTA
+    assert event["by"] == f"person:{speaker('KEN')[0].id}"
     response = await site.read(behind["items"][0]["response"])
     assert response["answers"] == {"areas": ["customs", "law"]}
 
@@ -135,7 +136,7 @@ async def test_it_refuses_what_is_not_known(site: Site, office: Office) -> None:
     )
     problem_of(await site.send(f"/rounds/{nobody}/issue", {"parties": [str(KENYA)]}), 404, "not-found")
     problem_of(await site.send(f"/rounds/{nobody}/issue", {"parties": "eligible"}), 404, "not-found")
-    problem_of(await site.send(f"/invitations/{nobody}/response", GOOD), 404, "not-found")
+    problem_of(await site.hand_in("KEN", f"/invitations/{nobody}/response", GOOD), 404, "not-found")
     for path in (
         f"/rounds/{nobody}",
         f"/rounds/{nobody}/board",
@@ -159,6 +160,7 @@ async def test_it_refuses_what_is_not_known(site: Site, office: Office) -> None:
 
 async def test_it_names_every_fault_of_a_response(site: Site, office: Office) -> None:
     invitation = invitation_id(await issued(site), KENYA)
+    await hired(site.services, *speaker("KEN"))
     before = await site.log_position()
     for answers, where in (
         ({"areas": ["customs", "law", "monitoring"]}, ["areas"]),
@@ -169,7 +171,7 @@ async def test_it_names_every_fault_of_a_response(site: Site, office: Office) ->
         ({"remark": "no areas"}, ["areas"]),
         ({"areas": ["customs"], "remark": "\0"}, ["remark"]),
     ):
-        refused = await site.send(f"/invitations/{invitation}/response", {"answers": answers})
+        refused = await site.hand_in("KEN", f"/invitations/{invitation}/response", {"answers": answers})
         problem = problem_of(refused, 422, "answers")
         assert [fault["where"] for fault in problem["faults"]] == where, problem
     assert await site.log_position() == before
@@ -179,10 +181,10 @@ async def test_it_names_every_fault_of_a_response(site: Site, office: Office) ->
 async def test_it_refuses_a_second_response_and_one_after_withdrawal(site: Site, office: Office) -> None:
     round_id = await issued(site)
     kenya, fiji = invitation_id(round_id, KENYA), invitation_id(round_id, FIJI)
-    await site.do(f"/invitations/{kenya}/response", GOOD)
-    problem_of(await site.send(f"/invitations/{kenya}/response", GOOD), 409, "already-received")
+    await site.answered("KEN", kenya, GOOD)
+    problem_of(await site.hand_in("KEN", f"/invitations/{kenya}/response", GOOD), 409, "already-received")
     await site.do(f"/invitations/{fiji}/withdraw", {"reason": "Sent by mistake."}, version=1)
-    problem_of(await site.send(f"/invitations/{fiji}/response", GOOD), 409, "withdrawn")
+    problem_of(await site.hand_in("FJI", f"/invitations/{fiji}/response", GOOD), 409, "withdrawn")
     assert (await site.read(f"/invitations/{fiji}"))["withdrawn_because"] == "Sent by mistake."
 
 
@@ -197,16 +199,17 @@ async def test_a_party_answers_by_the_link_of_its_letter(
     await office.do(SendLetter(letter_id=letter["id"]))
     written = postbox.letters[0].get_body(("plain",))
     assert written is not None
-    link = re.search(rf"http\S+/invitations/{invitation}/answer\?token=(\S+)", written.get_content())
+    link = re.search(r"http\S+/l/(\S+)", written.get_content())
     assert link
-    token = link[1]
     other = invitation_id(round_id, PERU)
     async with site.stranger() as party:
         path = "/api/v1/invitations/{}/response"
         problem_of(await party.post(path.format(invitation), json=GOOD), 401, "unauthenticated")
-        elsewhere = await party.post(path.format(other), json=GOOD, params={"token": token})
-        problem_of(elsewhere, 401, "unauthenticated")
-        answered = await party.post(path.format(invitation), json=GOOD, params={"token": token})
+        opened = await Entrance(site.services).open_link(link[1], "a browser", datetime.now(UTC))
+        assert opened
+        party.headers["Authorization"] = f"Bearer {opened.secret}"
+        problem_of(await party.post(path.format(other), json=GOOD), 404, "not-found")
+        answered = await party.post(path.format(invitation), json=GOOD)
         assert answered.status_code == 200
     events = (await site.read(f"/records/{invitation}/events", as_of=answered.headers["Event-Position"]))[
         "items"
@@ -216,7 +219,7 @@ async def test_a_party_answers_by_the_link_of_its_letter(
 
 async def test_an_extension_reaches_all_who_have_not_answered(site: Site, office: Office) -> None:
     round_id = await issued(site)
-    await site.do(f"/invitations/{invitation_id(round_id, PERU)}/response", GOOD)
+    await site.answered("PER", invitation_id(round_id, PERU), GOOD)
     extension = later()
     await site.do(f"/rounds/{round_id}/extend", extension, version=2)
     due = {row["iso3"]: row["due_at"] for row in (await site.read(f"/rounds/{round_id}/board"))["items"]}
@@ -257,7 +260,7 @@ async def test_a_repeated_command_that_was_filled_in_from_the_tables_is_known_ag
     assert (first.status_code, first.content) == (again.status_code, again.content) == (200, first.content)
     extension = later()
     first = await site.send(f"/rounds/{round_id}/extend", extension, key="extend", version=2)
-    await site.do(f"/invitations/{invitation_id(round_id, PERU)}/response", GOOD)
+    await site.answered("PER", invitation_id(round_id, PERU), GOOD)
     again = await site.send(f"/rounds/{round_id}/extend", extension, key="extend", version=2)
     assert (first.status_code, first.content) == (again.status_code, again.content) == (200, first.content)
     changed = await site.send(f"/rounds/{round_id}/extend", later(90), key="extend", version=2)
@@ -298,7 +301,7 @@ async def test_every_read_can_be_asked_for_as_of_an_earlier_moment(site: Site, o
     round_id = await issued(site)
     invitation = invitation_id(round_id, KENYA)
     before, moment = site.position, datetime.now(UTC)
-    await site.do(f"/invitations/{invitation}/response", GOOD)
+    await site.answered("KEN", invitation, GOOD)
 
     for as_of in (before, moment.isoformat(), moment.isoformat().replace("+00:00", "Z")):
         then = await site.get(f"/invitations/{invitation}", as_of=as_of)
@@ -321,7 +324,7 @@ async def test_every_read_can_be_asked_for_as_of_an_earlier_moment(site: Site, o
 async def test_lists_come_in_parts_that_show_one_moment(site: Site, office: Office) -> None:
     round_id = await issued(site)
     first = await site.read("/invitations", round_id=round_id, limit=3)
-    await site.do(f"/invitations/{first['items'][0]['id']}/response", GOOD)
+    await site.answered(first["items"][0]["iso3"], first["items"][0]["id"], GOOD)
     second = await site.read(first["next"])
     assert second["position"] == first["position"]
     assert second["next"] is None

@@ -13,19 +13,26 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, Response, async_playwright
 
+from api.access import PLAIN_COOKIE
+from domain.access import Grant, Role
+from domain.aggregates import identify
 from domain.forms import Form
 from domain.parties import Category, ContactRole
 from domain.rounds import Audience, Due, invitation_id
-from services.access import Tokens
 from services.directory import Person
+from services.hashing import hashed, new_secret
+from services.links import MakeLink
 from services.rounds import IssueRound, OpenRound
 from services.settings import Settings
 from services.wiring import Services
 from services.xlsforms import read
 from tests.api.conftest import MARTAS_ID, projecting, serving
-from tests.cast import KENYA, PERU, Office, contact_of
+from tests.cast import KENYA, PERU, Office, contact_of, hired, session_of
 
 WEIGHT_LIMIT_BYTES = 100_000
+
+AISHA = Person(identify("person", "Aisha"), "Aisha Rahmani", "aisha@example.org", "en", "auditor")
+KOFI = Person(identify("person", "Kofi"), "Kofi Mensah", "kofi@example.org", "en", "administrator")
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -60,7 +67,7 @@ class Reader:
 
     page: Page
     site: str
-    tokens: Tokens
+    services: Services
     outside: list[str] = field(default_factory=list)
     """Requests that went to another site; there must be none."""
     complaints: list[str] = field(default_factory=list)
@@ -77,7 +84,12 @@ class Reader:
         """Sign in as Marta."""
         await self.open("/sign-in")
         await self.page.get_by_label("Marta").check()
-        await self.press("Sign in")
+        await self.press("Come in")
+
+    async def come_in(self, person_id: UUID) -> None:
+        """Have the session of somebody who has proved who they are."""
+        secret = await session_of(self.services, person_id)
+        await self.page.context.add_cookies([{"name": PLAIN_COOKIE, "value": secret, "url": self.site}])
 
     async def press(self, name: str) -> None:
         """Press a button and wait for the page that follows."""
@@ -123,10 +135,23 @@ async def caught_up(site: str) -> None:
     raise AssertionError("The tables did not catch up with the log.")
 
 
-def link_of(tokens: Tokens, invitation: UUID, code: str) -> str:
-    """Return the path of the link that the contact of a party has in a letter."""
+async def a_link(services: Services, invitation: UUID, code: str = "KEN") -> tuple[UUID, str]:
+    """Make a link as it stands in a letter to the contact of a party, and return its id and its path."""
     contact = contact_of(code, ContactRole.OFFICIAL_CONTACT_POINT)
-    return f"/invitations/{invitation}/answer?token={tokens.link(invitation, contact.id)}"
+    id, secret = uuid4(), new_secret()
+    command = MakeLink(
+        id=id, invitation_id=invitation, contact_id=contact.id, secret_sha256=hashed(secret).hex()
+    )
+    await Office(services, datetime.now(UTC)).do(command)
+    return id, f"/l/{secret}"
+
+
+async def open_link(reader: Reader, invitation: UUID, code: str, query: str = "") -> Response:
+    """Open a personal link of a party's contact, press its button, and go to the questionnaire."""
+    _, path = await a_link(reader.services, invitation, code)
+    await reader.open(path)
+    await reader.press("Open the questionnaire")
+    return await reader.open(f"/invitations/{invitation}/answer{query}")
 
 
 @pytest.fixture
@@ -139,7 +164,9 @@ def open_settings(settings: Settings) -> Settings:
 async def site(open_settings: Settings, services: Services) -> AsyncIterator[str]:
     """The address of the site, with a projector beside it and Marta in the directory."""
     person = Person(MARTAS_ID, "Marta Lindqvist", "marta@example.org", "en", "programme manager")
-    await services.directory.keep(person)
+    await hired(services, person, Grant(role=Role.PROGRAMME_MANAGER))
+    await hired(services, AISHA, Grant(role=Role.AUDITOR))
+    await hired(services, KOFI, Grant(role=Role.ADMINISTRATOR))
     async with projecting(open_settings), serving(open_settings) as address:
         await caught_up(address)
         yield address
@@ -149,15 +176,16 @@ Hire = Callable[..., Awaitable[Reader]]
 
 
 @pytest.fixture
-async def hire(chromium: Browser, site: str, open_settings: Settings) -> AsyncIterator[Hire]:
-    """Gives a browser of its own to each reader who is asked for."""
+async def hire(chromium: Browser, site: str, services: Services) -> AsyncIterator[Hire]:
+    """Gives a browser of its own to each reader who is asked for: to Aisha, who may read everything, unless
+    somebody else is named; None is nobody who is known."""
     contexts = []
 
-    async def hire(**options: Any) -> Reader:
+    async def hire(who: UUID | None = AISHA.id, **options: Any) -> Reader:
         context = await chromium.new_context(**options)
         contexts.append(context)
         context.set_default_timeout(20_000)
-        reader = Reader(await context.new_page(), site, Tokens(open_settings.secret))
+        reader = Reader(await context.new_page(), site, services)
         reader.page.on(
             "request",
             lambda request: None if request.url.startswith(site) else reader.outside.append(request.url),
@@ -170,6 +198,8 @@ async def hire(chromium: Browser, site: str, open_settings: Settings) -> AsyncIt
                 else None
             ),
         )
+        if who is not None:
+            await reader.come_in(who)
         reader.page.on("pageerror", lambda error: reader.complaints.append(str(error)))
         return reader
 
@@ -180,14 +210,26 @@ async def hire(chromium: Browser, site: str, open_settings: Settings) -> AsyncIt
 
 @pytest.fixture
 async def reader(hire: Hire) -> Reader:
-    """Somebody who has not signed in."""
+    """Aisha, an auditor: she may read everything."""
     return await hire()
+
+
+@pytest.fixture
+async def stranger(hire: Hire) -> Reader:
+    """Somebody who has not signed in."""
+    return await hire(None)
+
+
+@pytest.fixture
+async def administrator(hire: Hire) -> Reader:
+    """Kofi, who looks after people and their roles."""
+    return await hire(KOFI.id)
 
 
 @pytest.fixture
 async def manager(hire: Hire) -> Reader:
     """Marta, signed in."""
-    reader = await hire()
+    reader = await hire(None)
     await reader.sign_in()
     return reader
 

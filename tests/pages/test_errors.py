@@ -13,7 +13,7 @@ from api.stack.postgres import PostgresServer
 from domain.rounds import Invitation, InvitationState
 from services.settings import Settings
 from services.wiring import Services
-from tests.pages.conftest import Reader, Survey, link_of
+from tests.pages.conftest import Reader, Survey, open_link
 
 
 @asynccontextmanager
@@ -33,7 +33,7 @@ async def out_of_reach(server: PostgresServer, settings: Settings) -> AsyncItera
 async def test_what_was_typed_outlives_an_outage_of_the_database(
     reader: Reader, survey: Survey, postgres: PostgresServer, settings: Settings, services: Services
 ) -> None:
-    await reader.open(link_of(reader.tokens, survey.kenya, "KEN"))
+    await open_link(reader, survey.kenya, "KEN")
     await reader.page.locator("#priority_areas-1").check()
     await reader.press("Show the questions that follow from my answers")
     await reader.page.get_by_label("What would help most").fill("Two weeks of training")
@@ -57,15 +57,15 @@ async def test_what_was_typed_outlives_an_outage_of_the_database(
     ("path", "status", "says"),
     [
         ("/nothing", 404, "There is nothing at /nothing."),
-        (f"/rounds/{uuid4()}", 404, "There is no such round."),
+        (f"/rounds/{uuid4()}", 404, "There is nothing at /rounds/"),
         ("/rounds/of-last-year", 404, "There is nothing here"),
-        ("/parties/XXX", 404, "There is no such party."),
-        ("/parties/KEN?as_of=0", 404, "as of position 0"),
-        (f"/history/{uuid4()}", 404, "There is no such record."),
+        ("/parties/XXX", 404, "There is nothing at /parties/XXX."),
+        ("/parties/KEN?as_of=0", 404, "There is nothing at /parties/KEN."),
+        (f"/history/{uuid4()}", 404, "There is nothing at /history/"),
         ("/parties?as_of=yesterday", 422, "a day such as 2026-03-02"),
         ("/parties?as_of=999999", 404, "lies ahead"),
         ("/letters?before=-1", 422, "That address cannot be read"),
-        ("/rounds/new", 401, "Please sign in"),
+        ("/rounds/new", 404, "There is nothing at /rounds/new."),
     ],
 )
 async def test_a_page_says_what_happened(reader: Reader, path: str, status: int, says: str) -> None:

@@ -22,9 +22,11 @@ async def choose(reader: Reader, content: bytes, name: str = "needs.xlsx") -> No
 
 
 async def events(services: Services) -> int:
-    """Return how many events the log holds."""
+    """Return how many questionnaires and versions of them the log holds."""
     async with services.pool.connection() as connection:
-        cursor = await connection.execute("SELECT count(*) FROM log.stored_events")
+        cursor = await connection.execute(
+            "SELECT count(*) FROM log.stored_events WHERE topic LIKE '%Questionnaire%'"
+        )
         row = await cursor.fetchone()
     return row[0] if row else 0
 

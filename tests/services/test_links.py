@@ -1,6 +1,8 @@
 """Personal links: opened by a button, forwarded for a section, and ended when the contact changes."""
 
+import re
 from datetime import date, timedelta
+from email.message import EmailMessage
 from uuid import UUID, uuid4
 
 from domain.access import Action, Grant, Role, Way
@@ -8,13 +10,14 @@ from domain.aggregates import Stamp
 from domain.links import PersonalLink
 from domain.parties import ContactRole
 from domain.people import actor
-from domain.rounds import invitation_id
+from domain.rounds import Invitation, invitation_id
 from projections import access
 from projections.reading import Tables
 from projections.runner import Runner
 from services.directory import Person
 from services.entrance import Entrance, Visitor
 from services.hashing import hashed, new_secret
+from services.letters import SendLetter
 from services.links import ForwardSection, MakeLink, RevokeLink
 from services.log import LogReader
 from services.parties import EndContact, NameContact
@@ -320,3 +323,39 @@ async def test_the_secret_of_a_link_is_kept_nowhere_as_it_is(services: Services,
         assert one not in kept
         assert one.encode().hex() not in kept
     assert COLLEAGUE.email in kept, "the directory is looked at"
+
+
+def link_in(letter: EmailMessage) -> str:
+    """Return the secret of the link in a letter."""
+    body = letter.get_body(("plain",))
+    assert body is not None
+    [secret] = re.findall(r"http://127\.0\.0\.1:8000/l/(\S+)", body.get_content())
+    return str(secret)
+
+
+async def test_each_letter_carries_a_link_of_its_own(services: Services, postbox: Postbox) -> None:
+    story = Story(services)
+    await story.begin()
+    invitation = await services.store.read(Invitation, story.invitation)
+
+    for planned in invitation.letters[:2]:
+        await story.office.do(SendLetter(letter_id=planned.letter_id))
+
+    secrets = [link_in(letter) for letter in postbox.letters]
+    assert len(set(secrets)) == 2
+    for secret in secrets:
+        visitor = await story.visitor(await story.open(secret))
+        assert visitor is not None
+        assert visitor.subject.may(Action.SUBMIT, {KENYA}, story.invitation)
+
+
+async def test_a_letter_that_bounces_leaves_no_link(services: Services, postbox: Postbox) -> None:
+    story = Story(services)
+    await story.begin()
+    postbox.refused.add(CONTACT.email)
+    invitation = await services.store.read(Invitation, story.invitation)
+    before = await story.entrance.links.by_right_of(CONTACT.id)
+
+    await story.office.do(SendLetter(letter_id=invitation.letters[0].letter_id))
+
+    assert await story.entrance.links.by_right_of(CONTACT.id) == before

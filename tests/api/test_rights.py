@@ -1,0 +1,187 @@
+"""Who may do what: every route, with every role and with nobody, is compared with the table of access."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from api.access import Allowed
+from api.app import create
+from domain.access import ACCESS, OWNERS, PUBLIC, Action, Grant, Role
+from domain.aggregates import identify
+from domain.programme import delivery_partner_id
+from domain.rounds import invitation_id
+from services import reference
+from services.directory import Person
+from services.settings import Settings
+from tests.api.conftest import Site, problem_of
+from tests.api.test_rounds import QUESTIONNAIRE
+from tests.api.test_rounds import issued as issue
+from tests.cast import KENYA, PERU, Office, hired, session_of
+
+GOOD = {"answers": {"areas": ["customs"]}}
+PLACES = {"party": "KEN", "role": "official_contact_point", "position": "1", "form_version": "1"}
+PLACES |= {"iso3": "KEN", "option": "customs", "region": "Africa"}
+"""What stands in a path for what is no id."""
+
+
+def actions(dependant: Dependant) -> Iterator[Action]:
+    """Yield the actions that a route names."""
+    if isinstance(dependant.call, Allowed):
+        yield dependant.call.action
+    for part in dependant.dependencies:
+        yield from actions(part)
+
+
+def routes(app: FastAPI) -> dict[str, tuple[str, str, Action]]:
+    """Every route by its name: method, path, and the action that it names, of which there must be one."""
+    found: dict[str, tuple[str, str, Action]] = {}
+    for route in iter_route_contexts(app.routes):
+        if not isinstance(route.original_route, APIRoute):
+            assert route.path == "/api/v1/openapi.json", f"{route.path} is known to no table"
+            continue
+        assert route.dependant is not None
+        named = list(dict.fromkeys(actions(route.dependant)))
+        assert len(named) == 1, f"{route.methods} {route.path} names {named or 'no action'}"
+        for method in route.methods or ():
+            found[f"{method} {route.path}"] = (method, str(route.path), named[0])
+    return found
+
+
+def somewhere(path: str, round_id: UUID) -> str:
+    """Fill in a path with what there is, so that an answer of nothing there speaks of rights."""
+    ids = {"rounds": round_id, "gaps": round_id, "invitations": invitation_id(round_id, KENYA)}
+    ids |= {"questionnaires": QUESTIONNAIRE, "parties": KENYA, "records": KENYA, "history": KENYA}
+    subject = path.removeprefix("/api/v1").split("/")[1]
+    id = str(ids.get(subject, uuid4()))
+    return re.sub(r"\{(\w+)[^}]*\}", lambda part: PLACES.get(part[1], id), path)
+
+
+def verdict(response: httpx.Response) -> str:
+    """Say how rights stand, by an answer."""
+    problem: dict[str, Any] = {}
+    if response.headers.get("content-type", "") == "application/problem+json":
+        problem = response.json()
+    if response.status_code == 401 or "/sign-in" in response.headers.get("location", ""):
+        return "unknown"
+    reading = response.request.method == "GET"
+    nothing = reading and problem.get("detail", "").startswith("There is nothing at")
+    if nothing or problem.get("code") == "no-right":
+        return "refused"
+    return "let through"
+
+
+@pytest.fixture
+async def people(site: Site, office: Office) -> dict[Role, UUID]:
+    """Somebody in each role, for Kenya where it is held for a party."""
+    centre = reference.centres()[0]
+    await office.do(centre.registration())
+    owners = {
+        Role.PARTY_CONTACT: KENYA,
+        Role.DELIVERY_PARTNER: delivery_partner_id(centre.id),
+        Role.DONOR_CONTACT: uuid4(),
+    }
+    found = {}
+    for role in Role:
+        person = Person(identify("holder", role), f"A {role}", f"{role.name.lower()}@example.org")
+        await hired(site.services, person, Grant(role=role, owner_id=owners.get(role)))
+        found[role] = person.id
+    return found
+
+
+def test_every_route_names_its_action(settings: Settings) -> None:
+    assert routes(create(settings))
+
+
+async def test_every_route_lets_through_whom_the_table_names(
+    site: Site, settings: Settings, people: dict[Role, UUID]
+) -> None:
+    faults = []
+    round_id = await issue(site)
+    async with site.stranger() as client:
+        for name, (method, path, action) in routes(create(settings)).items():
+            for role in (None, *Role):
+                headers = {"Sec-Fetch-Site": "same-origin"}
+                if role is not None:
+                    session = await session_of(site.services, people[role])
+                    headers["Authorization"] = f"Bearer {session}"
+                response = await client.request(method, somewhere(path, round_id), headers=headers)
+                expected = "unknown" if role is None else "refused"
+                if action in PUBLIC or role in ACCESS[action]:
+                    expected = "let through"
+                if verdict(response) != expected and not (action in PUBLIC and method == "POST"):
+                    faults.append(f"{name} ({action}), {role}: {verdict(response)}, not {expected}")
+    assert not faults, "\n".join(faults)
+
+
+def test_the_table_gives_what_is_ones_own_to_those_alone_who_hold_a_role_for_somebody() -> None:
+    for action, reaches in ACCESS.items():
+        for role, reach in reaches.items():
+            if reach == "own" and action is not Action.OWN_ACCOUNT:
+                assert role in OWNERS
+
+
+async def issued(site: Site) -> tuple[UUID, UUID]:
+    """Issue a round to Kenya and Peru, and return the two invitations."""
+    round_id = await issue(site)
+    return invitation_id(round_id, KENYA), invitation_id(round_id, PERU)
+
+
+async def test_what_is_not_ones_own_is_answered_as_what_is_not_there(site: Site, office: Office) -> None:
+    own, others = await issued(site)
+    absent = uuid4()
+    await site.answered("PER", others, GOOD)
+    async with site.speaking_for("KEN") as kenya:
+        kenya.position = site.position
+        assert [row["id"] for row in (await kenya.read("/invitations"))["items"]] == [str(own)]
+        assert (await kenya.read("/invitations", party_id=PERU))["items"] == []
+        await kenya.read(f"/invitations/{own}")
+        await kenya.read(f"/records/{own}/events")
+        for path in ("/invitations/{}", "/invitations/{}/response", "/records/{}/events"):
+            at = await site.log_position()
+            answers = [await kenya.get(path.format(id), as_of=at) for id in (others, absent)]
+            alike(answers, others, absent)
+        path = "/invitations/{}/response"
+        alike([await kenya.send(path.format(id), GOOD) for id in (others, absent)], others, absent)
+        problem_of(await kenya.get(f"/records/{PERU}/events"), 404, "not-found")
+        assert (await kenya.send(path.format(own), GOOD)).status_code == 200
+
+
+def alike(answers: list[httpx.Response], id: UUID, other_id: UUID) -> None:
+    """Hold two answers to be the same but for the id that was asked for."""
+    one, another = answers
+    assert one.status_code == another.status_code == 404
+    assert one.text.replace(str(id), "…") == another.text.replace(str(other_id), "…")
+    differing = {"date", "idempotency-key"}
+    first, second = (
+        {name: value for name, value in response.headers.items() if name not in differing}
+        for response in (one, another)
+    )
+    assert first == second
+
+
+async def test_a_command_belongs_to_whoever_gave_it(site: Site, office: Office) -> None:
+    own, _ = await issued(site)
+    await site.hand_in("KEN", f"/invitations/{own}/response", GOOD, key="kenyas")
+    async with site.speaking_for("KEN") as kenya, site.speaking_for("PER") as peru:
+        assert (await kenya.get("/commands/kenyas")).status_code == 200
+        problem_of(await peru.get("/commands/kenyas"), 404, "unknown-key")
+    assert (await site.get("/commands/kenyas")).status_code == 200
+
+
+async def test_a_refusal_for_want_of_rights_is_an_event_once_for_its_key(site: Site, office: Office) -> None:
+    async with site.speaking_for("KEN") as kenya:
+        refused = await kenya.send("/rounds", {}, key="not mine to open")
+        problem_of(refused, 403, "no-right")
+        recorded = await site.log_position()
+        problem_of(await kenya.send("/rounds", {}, key="not mine to open"), 403, "no-right")
+        assert await site.log_position() == recorded
+    event = await site.read(f"/events/{refused.headers['Event-Position']}")
+    assert event["event"] == "Refusal.CommandRefused"
+    assert (event["facts"]["action"], event["facts"]["roles"]) == ("run rounds", ["party contact"])
