@@ -112,22 +112,31 @@ class Right:
         return None if self.extent.everything else sorted(self.extent.owner_ids)
 
 
-class Allowed:
-    """Lets those through who may do one thing. As a dependency of a route it is what the route names."""
+class Named:
+    """What a route names, as a dependency: the one thing that it lets people do."""
 
     def __init__(self, action: Action) -> None:
         self.action = action
 
-    async def __call__(self, request: Request, visitor: Asking) -> Right | None:
-        if self.action in PUBLIC:
-            return None
+
+class Open(Named):
+    """Lets everybody through, and looks nobody up: health is told also while the database is away."""
+
+    async def __call__(self) -> None:
+        """There is nothing to ask."""
+
+
+class Allowed(Named):
+    """Lets those through who may do one thing."""
+
+    async def __call__(self, request: Request, visitor: Asking) -> Right:
         request.state.right = right = await right_to(request, self.action)
         return right
 
 
 def allowed(action: Action) -> Any:
     """Return the dependency by which a route names what it lets people do."""
-    return Depends(Allowed(action))
+    return Depends(Open(action) if action in PUBLIC else Allowed(action))
 
 
 OPEN = allowed(Action.COME_IN)

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from api.access import Allowed
+from api.access import Allowed, Open
 from api.app import create
 from domain.access import ACCESS, OWNERS, PUBLIC, Action, Grant, Role
 from domain.aggregates import identify
@@ -33,7 +33,7 @@ PLACES |= {"iso3": "KEN", "option": "customs", "region": "Africa"}
 
 def actions(dependant: Dependant) -> Iterator[Action]:
     """Yield the actions that a route names."""
-    if isinstance(dependant.call, Allowed):
+    if isinstance(dependant.call, Allowed | Open):
         yield dependant.call.action
     for part in dependant.dependencies:
         yield from actions(part)
