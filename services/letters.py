@@ -125,19 +125,19 @@ def _words(kind: LetterKind, round: Round, party: Party, due: str) -> tuple[str,
         case LetterKind.INVITATION:
             return (
                 f"{round.title}: questionnaire for {party.name}",
-                f"the Secretariat invites {party.name} to answer the questionnaire “{round.title}”. "
+                f"The Secretariat invites {party.name} to answer the questionnaire “{round.title}”. "
                 f"An answer is in time until {due}. You can open it here:",
             )
         case LetterKind.REMINDER:
             return (
                 f"Reminder: {round.title}, due {due}",
-                f"no answer of {party.name} to the questionnaire “{round.title}” has arrived yet. "
+                f"No answer of {party.name} to the questionnaire “{round.title}” has arrived yet. "
                 f"It is in time until {due}. You can answer it here:",
             )
         case LetterKind.ESCALATION:
             return (
                 f"No answer from {party.name}: {round.title}",
-                f"the questionnaire “{round.title}” was sent to the official contact point of {party.name}. "
+                f"The questionnaire “{round.title}” was sent to the official contact point of {party.name}. "
                 f"It was due {due}, and no answer has arrived. You are written to as the party's designated "
                 "national authority. A late answer is still welcome:",
             )
