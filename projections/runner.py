@@ -254,6 +254,9 @@ def _collector_resting() -> Iterator[None]:
     try:
         yield
     finally:
+        # What was made meanwhile counts as old, or all of it would be looked through now.
+        gc.freeze()
+        gc.unfreeze()
         if was_on:
             gc.enable()
 
