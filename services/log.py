@@ -149,15 +149,11 @@ class Log:
             raise Unavailable(
                 "More commands are waiting than can be taken in. Nothing was recorded."
             ) from None
+        alarm = loop.call_at(waiting.until + GRACE_SECONDS, _give_up, waiting)
         try:
-            async with asyncio.timeout_at(waiting.until + GRACE_SECONDS):
-                return await waiting.future
-        except TimeoutError:
-            raise Unavailable(
-                "The database takes commands and does not answer. Ask for the key of this one to learn how "
-                "it ended, or send it again with the same key.",
-                in_doubt=True,
-            ) from None
+            return await waiting.future
+        finally:
+            alarm.cancel()
 
     async def _write_for_ever(self) -> None:
         while True:
@@ -316,6 +312,15 @@ def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
 
 def _stopping() -> Unavailable:
     return Unavailable("The service is stopping. Nothing was recorded.")
+
+
+def _give_up(waiting: _Waiting) -> None:
+    error = Unavailable(
+        "The database takes commands and does not answer. Ask for the key of this one to learn how it ended, "
+        "or send it again with the same key.",
+        in_doubt=True,
+    )
+    _fail([waiting], error)
 
 
 def _unavailable(in_doubt: bool, error: Exception) -> Unavailable:

@@ -201,7 +201,8 @@ class Store:
         self._cache: OrderedDict[UUID, Aggregate] = OrderedDict()
         self._seen: OrderedDict[UUID, Aggregate] = OrderedDict()
         self._cache_size = cache_size
-        self._out: dict[UUID, asyncio.Event] = {}
+        self._out: dict[UUID, asyncio.Event | None] = {}
+        """What is taken out; with an event where somebody waits for it."""
 
     async def execute(self, request: Request, decide: Callable[[UnitOfWork], Awaitable[Recorded]]) -> Answer:
         """Let ``decide`` act on a unit of work, and record what it decided, once and under one key.
@@ -324,8 +325,9 @@ class Store:
         while id in self._out:
             if not wait:
                 return False
-            await self._out[id].wait()
-        self._out[id] = asyncio.Event()
+            released = self._out[id] = self._out[id] or asyncio.Event()
+            await released.wait()
+        self._out[id] = None
         return True
 
     def take_out(self, id: UUID) -> Aggregate | None:
@@ -346,7 +348,8 @@ class Store:
 
     def release(self, id: UUID) -> None:
         """Let the next unit of work have the id."""
-        self._out.pop(id).set()
+        if released := self._out.pop(id):
+            released.set()
 
     def _connection(self) -> "_Connection":
         return _Connection(self._pool)
