@@ -30,6 +30,9 @@ from services.pool import NOTICE_LOSS
 
 BATCH_COMMANDS = 512
 """How many commands one transaction holds at the most."""
+
+HALVED_FROM_COMMANDS = 32
+"""From how many commands on half of them go out at a time. Fewer are not worth a transaction each half."""
 GRACE_SECONDS = 2
 """How long beyond its patience a command is waited for, when the database is silent and not gone."""
 BATCH_BYTES = 16_000_000
@@ -114,6 +117,7 @@ class Log:
     synchronous_commit: str = "on"
     """Never anything else outside the tests, which show what would be lost."""
 
+    _last_batch: int = field(init=False, default=0)
     _queue: "asyncio.Queue[_Waiting]" = field(init=False)
     _task: "asyncio.Task[None] | None" = field(init=False, default=None)
     _connection: psycopg.AsyncConnection | None = field(init=False, default=None)
@@ -168,12 +172,21 @@ class Log:
                 _fail(batch, error)
 
     async def _take_waiting(self) -> list[_Waiting]:
-        """Wait for a command, and take with it what else is waiting and fits."""
+        """Wait for a command, and take with it what else is waiting and fits.
+
+        Were many to go out at once, the database would wait while they are decided, and they would wait while
+        it records them. So half of those in play are taken, and from then on the halves take turns.
+        """
+        # The callers of the batch before have their answer, and come again only when we wait for something.
+        answered = 0 if self._queue.empty() else self._last_batch
         batch = [await self._queue.get()]
         size = _size(batch[0])
-        while len(batch) < BATCH_COMMANDS and size < BATCH_BYTES and not self._queue.empty():
+        in_play = answered + 1 + self._queue.qsize()
+        limit = min(BATCH_COMMANDS, in_play if in_play < HALVED_FROM_COMMANDS else in_play // 2)
+        while len(batch) < limit and size < BATCH_BYTES and not self._queue.empty():
             batch.append(self._queue.get_nowait())
             size += _size(batch[-1])
+        self._last_batch = len(batch)
         # Whoever has gone away by now has been told nothing, or that nobody can tell: nothing is lost.
         return [waiting for waiting in batch if not waiting.future.done()]
 
