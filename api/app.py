@@ -53,7 +53,7 @@ ROUTERS = (
 def create(settings: Settings | None = None) -> FastAPI:
     """Make the application. Without settings they come from the environment."""
     settings = settings or Settings()
-    settings.require("writer_url", "reader_url", "secret")
+    settings.require("writer_url", "reader_url")
     app = FastAPI(
         title="Mandate",
         version=_version(),

@@ -123,7 +123,7 @@ def serve() -> None:
     """Serve the site and its interface for programs."""
     import uvicorn
 
-    settings = _settings("writer_url", "reader_url", "secret")
+    settings = _settings("writer_url", "reader_url")
     uvicorn.run(
         "api.app:create",
         factory=True,
@@ -142,7 +142,7 @@ def work() -> None:
     """Run the workflows: deadlines, reminders, letters, and what starts them."""
     from workflows.worker import run
 
-    _run(run(_settings("writer_url", "reader_url", "secret")))
+    _run(run(_settings("writer_url", "reader_url")))
 
 
 @app.command(rich_help_panel=PROCESSES)

@@ -17,7 +17,6 @@ def write(folder: Path, host: str) -> list[Path]:
         superuser,
         _keep(folder / "mandate_superuser_url", f"postgresql://postgres:{password}@{host}:5432/postgres"),
         _keep(folder / "temporal_password", secrets.token_urlsafe(24)),
-        _keep(folder / "mandate_secret", secrets.token_urlsafe(32)),
     ]
     for role in ROLES:
         url = f"postgresql://{role}:{secrets.token_urlsafe(24)}@{host}:5432/{DATABASE}"

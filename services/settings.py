@@ -91,9 +91,6 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=1, le=65535)
     """Port that the site listens on."""
 
-    secret: SecretStr = SecretStr("")
-    """Key with which links and sessions are signed. Changing it ends all of them."""
-
     secretariat_time_zone: TimeZoneName = "Europe/Rome"
     """Time zone of the secretariat, for dates that are not a party's own."""
 

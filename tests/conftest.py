@@ -56,7 +56,7 @@ async def settings(postgres: PostgresServer) -> AsyncIterator[Settings]:
 
 def settings_for(server: PostgresServer, database: str) -> Settings:
     """Return settings for a database of a server."""
-    return Settings.model_validate({"secret": "a secret of the tests", **server.urls(database)})
+    return Settings.model_validate(server.urls(database))
 
 
 @pytest.fixture

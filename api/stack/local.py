@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import json
 import os
-import secrets
 import signal
 import sys
 import urllib.request
@@ -122,9 +121,6 @@ class LocalStack:
         return Ports()
 
     def _make_settings(self) -> None:
-        secret = self.folder / "secret"
-        if not secret.exists():
-            write_safely(secret, secrets.token_urlsafe(32))
         values = {
             **self.postgres.urls(),
             "temporal_address": self.temporal.address,
@@ -133,7 +129,6 @@ class LocalStack:
             "public_url": f"http://127.0.0.1:{self.ports.site}",
             "host": "127.0.0.1",
             "port": self.ports.site,
-            "secret": secret.read_text(),
             "data_folder": str(self.folder),
             "open_sign_in": True,
         }

@@ -36,7 +36,7 @@ def test_help_lists_the_commands() -> None:
 
 @pytest.mark.parametrize(
     ("command", "names"),
-    [("serve", "MANDATE_READER_URL"), ("work", "MANDATE_SECRET"), ("prepare", "MANDATE_SUPERUSER_URL")],
+    [("serve", "MANDATE_READER_URL"), ("work", "MANDATE_READER_URL"), ("prepare", "MANDATE_SUPERUSER_URL")],
 )
 def test_a_process_without_its_settings_names_them(command: str, names: str, tmp_path: Path) -> None:
     done = mandate(command, MANDATE_SECRETS_DIR=str(tmp_path), MANDATE_WRITER_URL="postgresql://nowhere")

@@ -12,7 +12,7 @@ from api.app import ROUTERS, create
 from services.settings import Settings
 from tests.api.conftest import Site
 
-SETTINGS = Settings.model_validate({"writer_url": "x", "reader_url": "x", "secret": "x"})
+SETTINGS = Settings.model_validate({"writer_url": "x", "reader_url": "x"})
 
 
 @pytest.fixture(scope="module")

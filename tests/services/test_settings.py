@@ -10,18 +10,18 @@ from services.settings import MissingSettingError, Settings
 
 def test_a_variable_goes_before_a_file_of_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mandate_writer_url").write_text("postgresql://from-a-file\n")
-    (tmp_path / "mandate_secret").write_text("from a file")
+    (tmp_path / "mandate_smtp_password").write_text("from a file")
     monkeypatch.setenv("MANDATE_SECRETS_DIR", str(tmp_path))
-    monkeypatch.setenv("MANDATE_SECRET", "from the environment")
+    monkeypatch.setenv("MANDATE_SMTP_PASSWORD", "from the environment")
     settings = Settings()
     assert settings.writer_url == "postgresql://from-a-file"
-    assert settings.secret.get_secret_value() == "from the environment"
+    assert settings.smtp_password.get_secret_value() == "from the environment"
 
 
 def test_what_is_missing_is_named_as_the_operator_has_to_set_it() -> None:
     settings = Settings(writer_url="postgresql://x")
-    with pytest.raises(MissingSettingError, match="MANDATE_READER_URL, MANDATE_SECRET"):
-        settings.require("writer_url", "reader_url", "secret")
+    with pytest.raises(MissingSettingError, match="MANDATE_READER_URL, MANDATE_OPENID_ISSUER"):
+        settings.require("writer_url", "reader_url", "openid_issuer")
     settings.require("writer_url")
 
 
