@@ -29,8 +29,10 @@ class LetterRecord(Model):
     name: str
     """The name of the party."""
     kind: LetterKind
-    recipient: ContactRole
-    """To whom it goes: whoever holds this role on the day."""
+    recipient: ContactRole | None
+    """To whom it goes: whoever holds this role on the day. Empty for a letter to a colleague of a contact."""
+    link_id: UUID | None
+    """The personal link that a letter to a colleague brings."""
     offset_seconds: int
     """Distance from the due date; negative before it."""
     planned_at: datetime

@@ -55,7 +55,8 @@ class Deadline(BaseModel, frozen=True):
         """
         if self.closed:
             return []
-        steps = self._letters_due(LetterKind.INVITATION, now) + self._reminders_due(now)
+        steps = self._letters_due(LetterKind.INVITATION, now) + self._letters_due(LetterKind.FORWARDING, now)
+        steps += self._reminders_due(now)
         if now >= self.due_at and not self.lapsed:
             steps.append(Step(kind=StepKind.LAPSE, name=f"lapse/{self.due_at.isoformat()}"))
         steps += self._letters_due(LetterKind.ESCALATION, now)

@@ -24,6 +24,8 @@ class LetterKind(StrEnum):
     """The due date comes near and no response has been received."""
     ESCALATION = "escalation"
     """The due date has passed without a response: the letter goes to a second contact."""
+    FORWARDING = "forwarding"
+    """A contact has asked a colleague to answer a section: the letter brings the colleague the link."""
 
 
 class LetterState(StrEnum):
@@ -53,13 +55,22 @@ def plan(about: UUID, kind: LetterKind, offset: timedelta, at: datetime, due_at:
     return PlannedLetter(letter_id=id, kind=kind, offset=offset, at=at)
 
 
+def plan_forwarding(link_id: UUID, at: datetime) -> PlannedLetter:
+    """Plan the letter that brings a colleague their link, at once. A link has one such letter."""
+    id = identify("letter", link_id)
+    return PlannedLetter(letter_id=id, kind=LetterKind.FORWARDING, offset=timedelta(0), at=at)
+
+
 class Letter(Aggregate):
-    """One letter to one contact of a party."""
+    """One letter to one contact of a party, or to a colleague whom a contact has asked."""
 
     kind: LetterKind
     about: UUID
     party_id: UUID
-    to: ContactRole
+    to: ContactRole | None
+    """The role to which it goes; none for a letter to a colleague."""
+    link_id: UUID | None
+    """The personal link that it brings to a colleague; letters to a role each make a link of their own."""
     state: LetterState
 
     class Event(Aggregate.Event):
@@ -83,6 +94,27 @@ class Letter(Aggregate):
             letter.about = self.about
             letter.party_id = self.party_id
             letter.to = self.to
+            letter.link_id = None
+            letter.state = LetterState.PLANNED
+
+    class PlannedForColleague(Event, Aggregate.Created):
+        """The letter is to bring a colleague of a contact the link to the section that was forwarded."""
+
+        kind: LetterKind
+        about: UUID
+        """The record that the letter is about: an invitation."""
+        party_id: UUID
+        link_id: UUID
+        """The personal link, which knows who the colleague is."""
+        at: Moment
+        due_at: Moment
+
+        def apply(self, letter: "Letter") -> None:
+            letter.kind = self.kind
+            letter.about = self.about
+            letter.party_id = self.party_id
+            letter.to = None
+            letter.link_id = self.link_id
             letter.state = LetterState.PLANNED
 
     class Sent(Event):
@@ -141,6 +173,30 @@ class Letter(Aggregate):
             party_id=party_id,
             to=to,
             offset=planned.offset,
+            at=planned.at,
+            due_at=due_at,
+        )
+        return letter
+
+    @classmethod
+    def plan_for_colleague(
+        cls,
+        planned: PlannedLetter,
+        about: UUID,
+        party_id: UUID,
+        link_id: UUID,
+        due_at: datetime,
+        stamp: Stamp,
+    ) -> Self:
+        """Plan the letter that brings a colleague the link to the section that was forwarded."""
+        letter: Self = cls.begin(
+            cls.PlannedForColleague,
+            stamp,
+            id=planned.letter_id,
+            kind=planned.kind,
+            about=about,
+            party_id=party_id,
+            link_id=link_id,
             at=planned.at,
             due_at=due_at,
         )

@@ -23,6 +23,10 @@ LASTS = timedelta(days=30)
 """How long a link is good after the due date has passed, or after the letter was sent if that is later:
 a late answer is still welcome."""
 
+MOST_FORWARDED = 20
+"""How many links that were forwarded can be good at the same time for one questionnaire: enough for every
+ministry, and too few to have the Secretariat write to the world."""
+
 
 class LinkFacts(BaseModel):
     """For what a link is good, for whom, and how long."""
@@ -138,6 +142,16 @@ def must_be_a_section(section: str, names: Iterable[str]) -> None:
     """What is forwarded is a section of the questionnaire."""
     if section not in names:
         raise NotFound("no-such-section", f"The questionnaire has no section “{section}”.")
+
+
+def must_leave_room(good: int) -> None:
+    """Only so many colleagues are asked at the same time about one questionnaire."""
+    if good >= MOST_FORWARDED:
+        raise NotAllowed(
+            "too-many-colleagues",
+            f"{good} colleagues have a link to this questionnaire, and there can be no more at a time. "
+            "Nobody was written to. Withdraw a link that is not needed any more, then ask again.",
+        )
 
 
 def _ended() -> NotAllowed:

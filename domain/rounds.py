@@ -25,7 +25,7 @@ from domain.aggregates import (
 )
 from domain.deadlines import Deadline
 from domain.forms import Answers
-from domain.letters import LetterKind, PlannedLetter, plan
+from domain.letters import LetterKind, PlannedLetter, plan, plan_forwarding
 from domain.parties import Category, Party, Region
 from domain.refusals import Fault, Invalid, NotAllowed
 
@@ -240,6 +240,8 @@ class Invitation(Aggregate):
     letters: tuple[PlannedLetter, ...]
     """The letters that belong to the due date that now holds, whatever became of them."""
     escalated: set[UUID]
+    forwarded: set[UUID]
+    """The links of colleagues who were asked to answer a section, whatever became of them."""
 
     class Event(Aggregate.Event):
         """Something that happened to an invitation."""
@@ -274,6 +276,7 @@ class Invitation(Aggregate):
             invitation.letters = self.letters
             invitation.state = InvitationState.ISSUED
             invitation.escalated = set()
+            invitation.forwarded = set()
 
     class Extended(Event):
         """The party was given more time."""
@@ -288,6 +291,18 @@ class Invitation(Aggregate):
             invitation.due_at = self.due_at
             invitation.letters = self.letters
             invitation.state = InvitationState.ISSUED
+
+    class SectionForwarded(Event):
+        """A contact of the party asked a colleague to answer a section; the colleague is written to."""
+
+        link_id: UUID
+        """The personal link of the colleague."""
+        section: str
+        letter: PlannedLetter
+
+        def apply(self, invitation: "Invitation") -> None:
+            invitation.forwarded.add(self.link_id)
+            invitation.letters = (*invitation.letters, self.letter)
 
     class ResponseReceived(Event):
         """The party has answered."""
@@ -369,7 +384,8 @@ class Invitation(Aggregate):
         due_at = due.moment(self.time_zone)
         if due_at <= stamp.at:
             raise Invalid("due-in-the-past", "The new due date has passed already. Choose a later one.")
-        first = [letter for letter in self.letters if letter.kind is LetterKind.INVITATION]
+        lasting = (LetterKind.INVITATION, LetterKind.FORWARDING)
+        first = [letter for letter in self.letters if letter.kind in lasting]
         letters = (*first, *_plan_letters(self.id, self.schedule, due_at, stamp.at))
         self.record(self.Extended, stamp, due=due, due_at=due_at, reason=reason, letters=letters)
 
@@ -386,6 +402,13 @@ class Invitation(Aggregate):
                 "was stored. Ask the Secretariat if it has to be corrected.",
             )
         self._must_be_open("answer it")
+
+    def forward(self, link_id: UUID, section: str, stamp: Stamp) -> PlannedLetter:
+        """Ask a colleague of the contact to answer a section, and return the letter that brings the link."""
+        self.must_await_answers()
+        letter = plan_forwarding(link_id, stamp.at)
+        self.record(self.SectionForwarded, stamp, link_id=link_id, section=section, letter=letter)
+        return letter
 
     def receive(self, answers: Answers, stamp: Stamp) -> None:
         """Take in the party's answers, which have been checked against the form."""

@@ -16,6 +16,7 @@ LETTERS = Table(
         "party_id": "uuid",
         "kind": "text",
         "recipient": "text",
+        "link_id": "uuid",
         "offset_seconds": "bigint",
         "planned_at": "timestamptz",
         "due_at": "timestamptz",
@@ -27,8 +28,9 @@ LETTERS = Table(
         "version": "bigint",
     },
     key=("id",),
-    indexes=(("about",),),
+    indexes=(("about",), ("link_id",)),
 )
+"""The recipient is a role; a letter to a colleague has none, and brings the link of ``link_id`` instead."""
 
 projection = Projection(LETTERS)
 
@@ -42,6 +44,22 @@ def _planned(event: Letter.Planned) -> Iterable[Change]:
         kind=event.kind,
         recipient=event.to,
         offset_seconds=int(event.offset.total_seconds()),
+        planned_at=event.at,
+        due_at=event.due_at,
+        state=LetterState.PLANNED,
+        version=event.originator_version,
+    )
+
+
+@projection.on(Letter.PlannedForColleague)
+def _planned_for_colleague(event: Letter.PlannedForColleague) -> Iterable[Change]:
+    yield LETTERS.begin(
+        id=event.originator_id,
+        about=event.about,
+        party_id=event.party_id,
+        kind=event.kind,
+        link_id=event.link_id,
+        offset_seconds=0,
         planned_at=event.at,
         due_at=event.due_at,
         state=LetterState.PLANNED,

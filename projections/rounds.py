@@ -111,6 +111,11 @@ def _extended(event: Invitation.Extended) -> Iterable[Change]:
     )
 
 
+@projection.on(Invitation.SectionForwarded)
+def _forwarded(event: Invitation.SectionForwarded) -> Iterable[Change]:
+    yield _change(event)
+
+
 @projection.on(Invitation.ResponseReceived)
 def _received(event: Invitation.ResponseReceived) -> Iterable[Change]:
     yield _change(event, state=InvitationState.RECEIVED, received_at=event.timestamp, late=event.late)

@@ -1,8 +1,8 @@
 """Personal links: made for letters, forwarded to colleagues, exchanged for sessions, revoked.
 
-The secret of a link is made by whoever hands it over, and is in no command, event, reply or log: commands
-carry its digest, which is kept in the directory as long as the link is good. Removing the row ends the link
-and the sessions that it was exchanged for.
+The secret of a link is made by whoever hands it over, and is in no command, event, reply or log: its digest
+is kept in the directory as long as the link is good. A link that was forwarded has no secret before its
+letter goes out. Removing the row ends the link and the sessions that it was exchanged for.
 """
 
 from dataclasses import dataclass
@@ -13,14 +13,17 @@ from uuid import UUID, uuid4
 from psycopg.errors import ForeignKeyViolation
 from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool
-from pydantic import Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from domain.aggregates import Line
+from domain.letters import Letter
 from domain.links import (
     LinkFacts,
     PersonalLink,
     ends_at,
     must_be_a_section,
     must_be_new,
+    must_leave_room,
     must_speak_for,
     speaks_for,
 )
@@ -30,14 +33,32 @@ from domain.questionnaires import Questionnaire
 from domain.refusals import NotFound
 from domain.rounds import Invitation
 from services.commands import Command, Recorded, Unit
+from services.directory import Directory, Person
 from services.hashing import hashed, new_secret
 from services.settings import Settings
 
 SectionName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
+Address = Annotated[
+    Line,
+    StringConstraints(strip_whitespace=True, max_length=300, pattern=r"^[^@\s<>]+@[^@\s<>]+$"),
+]
+"""A mail address, such as ana@example.org."""
+
 NO_LONGER_CONTACT = "The person does not speak for the party any more."
 """Why links are revoked when the contact of a party changes."""
+
+
+class Colleague(BaseModel):
+    """Who is asked to answer a section."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: Annotated[Line, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    email: Address
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en"
+    """The language in which the colleague is written to."""
 
 
 class MakeLink(Command):
@@ -51,15 +72,16 @@ class MakeLink(Command):
 
 
 class ForwardSection(Command):
-    """Make a link for a colleague of whoever gives the command, to answer one section."""
+    """Make a link for a colleague of whoever gives the command, to answer one section, and plan the letter
+    that brings it."""
 
     creates = True
     id: UUID
     invitation_id: UUID
     colleague_id: UUID
-    """The colleague, whose name and address are in the directory already."""
+    colleague: Colleague
+    """Goes to the directory when nothing stands against it, and nowhere else."""
     section: SectionName
-    secret_sha256: Digest
 
 
 class ExchangeLink(Command):
@@ -112,8 +134,8 @@ class LinkBook:
     def __init__(self, pool: AsyncConnectionPool) -> None:
         self._pool = pool
 
-    async def keep(self, id: UUID, facts: LinkFacts, secret_sha256: bytes, now: datetime) -> None:
-        """Keep a link; once is enough. Links that have ended are let go.
+    async def keep(self, id: UUID, facts: LinkFacts, secret_sha256: bytes | None, now: datetime) -> None:
+        """Keep a link; once is enough. Without a secret it opens nothing. Links that have ended are let go.
 
         Raises NotFound when the contact or the holder is not in the directory.
         """
@@ -139,6 +161,17 @@ class LinkBook:
                     "not-found", "The directory does not know the person for whom the link is."
                 ) from None
 
+    async def give_secret(self, id: UUID, secret_sha256: bytes) -> bool:
+        """Give a link the secret of the letter that goes out now; False when the link is not good any more.
+
+        A letter that is tried again brings another secret, and the one before opens nothing any more.
+        """
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                "UPDATE directory.links SET secret_sha256 = %s WHERE id = %s", (secret_sha256, id)
+            )
+            return cursor.rowcount == 1
+
     async def find(self, secret: str, now: datetime) -> Link | None:
         """Return the link with this secret; None when none is good."""
         found = await self._select(
@@ -160,6 +193,13 @@ class LinkBook:
             party_id=party_id,
         )
 
+    async def forwarded(self, invitation_id: UUID, now: datetime) -> set[UUID]:
+        """Return the links that are good among those that were forwarded for a questionnaire."""
+        found = await self._select(
+            "invitation_id = %(id)s AND section IS NOT NULL AND ends_at > %(now)s", id=invitation_id, now=now
+        )
+        return {link.id for link in found}
+
     async def remove(self, id: UUID) -> None:
         """Let a link go, and with it the sessions that it was exchanged for."""
         async with self._pool.connection() as connection:
@@ -177,8 +217,9 @@ class LinkBook:
 class Links:
     """The handlers of all commands about personal links."""
 
-    def __init__(self, book: LinkBook) -> None:
+    def __init__(self, book: LinkBook, directory: Directory) -> None:
         self._book = book
+        self._directory = directory
 
     async def for_letter(
         self, unit: Unit, invitation: Invitation, contact_id: UUID
@@ -189,6 +230,14 @@ class Links:
         await self._book.keep(id, facts, hashed(secret), unit.stamp.at)
         return secret, PersonalLink.make(id, facts, unit.stamp)
 
+    async def for_colleague(self, unit: Unit, letter: Letter) -> tuple[str, PersonalLink] | None:
+        """Return a new secret of the link that a letter brings, and the link; None when it is not good."""
+        assert letter.link_id is not None, "a letter to a colleague brings a link"
+        link, secret = await unit.get(PersonalLink, letter.link_id), new_secret()
+        if link.revoked or not await self._book.give_secret(link.id, hashed(secret)):
+            return None
+        return secret, link
+
     async def forget(self, link: PersonalLink) -> None:
         """Let a link go that was never recorded, and that nobody has received."""
         await self._book.remove(link.id)
@@ -197,7 +246,8 @@ class Links:
         must_be_new(await unit.find(PersonalLink, command.id))
         invitation = await unit.look(Invitation, command.invitation_id)
         facts = _facts(invitation, command.contact_id, command.contact_id, None, unit)
-        return await self._keep(unit, command.id, facts, command.secret_sha256)
+        await self._must_speak_for(unit, facts)
+        return await self._keep(unit, command.id, facts, bytes.fromhex(command.secret_sha256))
 
     async def forward(self, unit: Unit, command: ForwardSection) -> Recorded:
         must_be_new(await unit.find(PersonalLink, command.id))
@@ -207,7 +257,17 @@ class Links:
         form = questionnaire.form(invitation.form_version)
         must_be_a_section(command.section, (section.name for section in form.sections))
         facts = _facts(invitation, _person(unit), command.colleague_id, command.section, unit)
-        return await self._keep(unit, command.id, facts, command.secret_sha256)
+        await self._must_speak_for(unit, facts)
+        good = await self._book.forwarded(invitation.id, unit.stamp.at)
+        must_leave_room(len(good & invitation.forwarded))
+        planned = invitation.forward(command.id, command.section, unit.stamp)
+        unit.add(
+            Letter.plan_for_colleague(
+                planned, invitation.id, invitation.party_id, command.id, invitation.due_at, unit.stamp
+            )
+        )
+        await self._directory.keep(Person(command.colleague_id, **dict(command.colleague)))
+        return await self._keep(unit, command.id, facts, None)
 
     async def exchange(self, unit: Unit, command: ExchangeLink) -> Recorded:
         link = await unit.find(PersonalLink, command.link_id)
@@ -257,9 +317,8 @@ class Links:
         party = await unit.get(Party, facts.party_id)
         must_speak_for(party, facts.contact_id, await unit.find(Account, facts.contact_id))
 
-    async def _keep(self, unit: Unit, id: UUID, facts: LinkFacts, secret_sha256: str) -> Recorded:
-        await self._must_speak_for(unit, facts)
-        await self._book.keep(id, facts, bytes.fromhex(secret_sha256), unit.stamp.at)
+    async def _keep(self, unit: Unit, id: UUID, facts: LinkFacts, secret_sha256: bytes | None) -> Recorded:
+        await self._book.keep(id, facts, secret_sha256, unit.stamp.at)
         link = PersonalLink.make(id, facts, unit.stamp)
         unit.add(link)
         return Recorded(id=link.id, version=link.version)

@@ -120,7 +120,7 @@ CREATE TABLE IF NOT EXISTS directory.identities ( -- who somebody is to a provid
 CREATE INDEX IF NOT EXISTS identities_person ON directory.identities (person_id);
 CREATE TABLE IF NOT EXISTS directory.links ( -- personal links that are good; one that is revoked is removed
     id            uuid PRIMARY KEY,
-    secret_sha256 bytea NOT NULL UNIQUE,
+    secret_sha256 bytea UNIQUE,      -- none before the letter goes out
     invitation_id uuid NOT NULL,
     party_id      uuid NOT NULL,
     contact_id    uuid NOT NULL REFERENCES directory.people ON DELETE CASCADE,
@@ -128,6 +128,8 @@ CREATE TABLE IF NOT EXISTS directory.links ( -- personal links that are good; on
     section       text,
     ends_at       timestamptz NOT NULL
 );
+ALTER TABLE directory.links ALTER COLUMN secret_sha256 DROP NOT NULL; -- where it was made before
+CREATE INDEX IF NOT EXISTS links_invitation ON directory.links (invitation_id);
 CREATE INDEX IF NOT EXISTS links_contact ON directory.links (contact_id);
 CREATE INDEX IF NOT EXISTS links_holder ON directory.links (holder_id);
 CREATE TABLE IF NOT EXISTS directory.sessions (

@@ -92,7 +92,7 @@ def _handlers(
     settings: Settings, directory: Directory, book: LinkBook, mailer: Mailer
 ) -> dict[type[Command], Handler]:
     """Say which handler carries out which command."""
-    links = Links(book)
+    links = Links(book, directory)
     people, parties, questionnaires, rounds = (
         People(directory, links),
         Parties(links),

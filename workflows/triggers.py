@@ -37,6 +37,7 @@ _TOPICS = frozenset(
     for kind in (
         Invitation.QuestionnaireIssued,
         Invitation.Extended,
+        Invitation.SectionForwarded,
         Invitation.ResponseReceived,
         Invitation.Lapsed,
         Invitation.Withdrawn,

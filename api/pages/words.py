@@ -152,6 +152,8 @@ def letter_name(kind: str, offset_seconds: float) -> str:
         return f"Reminder, {duration(-offset_seconds)} before the due date"
     if kind == "escalation":
         return f"Escalation, {duration(offset_seconds)} after the due date"
+    if kind == "forwarding":
+        return "Section forwarded"
     return "Invitation" if kind == "invitation" else kind.capitalize()
 
 

@@ -244,6 +244,20 @@ async def escalate(world: World, a: int, b: int) -> None:
 
 
 @deed
+async def forward_section(world: World, a: int, b: int) -> None:
+    if found := _chosen(world.all(Invitation), a):
+        link_id = uuid5(NAMESPACE, f"link {len(world.log)}")
+
+        async def act(unit: MemoryUnit) -> None:
+            invitation = await unit.get(Invitation, found.id)
+            planned = invitation.forward(link_id, "needs", unit.stamp)
+            about = (invitation.id, invitation.party_id, link_id, invitation.due_at)
+            unit.add(Letter.plan_for_colleague(planned, *about, unit.stamp))
+
+        await world.do(act)
+
+
+@deed
 async def end_letter(world: World, a: int, b: int) -> None:
     letters = world.all(Letter)
     if found := _chosen([letter for letter in letters if letter.outstanding or b > 3], a):
@@ -331,6 +345,7 @@ EVERYTHING: Plan = [
     ("list_chemical", 0, 4),
     ("delist_chemical", 0, 0),
     ("register_delivery_partner", 0, 0),
+    ("forward_section", 0, 0),
     ("submit", 0, 7),
     ("submit", 0, 2),
     *(("end_letter", number, number) for number in range(8)),

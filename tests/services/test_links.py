@@ -1,28 +1,33 @@
 """Personal links: opened by a button, forwarded for a section, and ended when the contact changes."""
 
 import re
+from dataclasses import replace
 from datetime import date, timedelta
 from email.message import EmailMessage
 from uuid import UUID, uuid4
 
+import pytest
+
 from domain.access import Action, Grant, Role, Way
 from domain.aggregates import Stamp
-from domain.links import PersonalLink
+from domain.letters import Letter, LetterKind, LetterState
+from domain.links import MOST_FORWARDED, PersonalLink
 from domain.parties import ContactRole
 from domain.people import actor
-from domain.rounds import Invitation, invitation_id
+from domain.rounds import Due, Invitation, invitation_id
 from projections import access
 from projections.reading import Tables
 from projections.runner import Runner
+from services.commands import Recorded
 from services.directory import Person
 from services.entrance import Entrance, Visitor
 from services.hashing import hashed, new_secret
 from services.letters import SendLetter
-from services.links import ForwardSection, MakeLink, RevokeLink
+from services.links import Colleague, ForwardSection, MakeLink, RevokeLink
 from services.log import LogReader
 from services.parties import EndContact, NameContact
 from services.people import EndRole, GrantRole, OpenAccount
-from services.rounds import SubmitResponse
+from services.rounds import ExtendInvitation, SubmitResponse
 from services.sessions import AGE_BY_LINK, OpenedSession
 from services.settings import Settings
 from services.store import Answer, Request
@@ -48,7 +53,6 @@ class Story:
         """Issue the questionnaire to Kenya and return the secret of the link of its contact."""
         round_id = await self.office.with_open_round(KENYA, PERU)
         self.invitation = invitation_id(round_id, KENYA)
-        await self.services.directory.keep(COLLEAGUE)
         return await self.make(CONTACT)
 
     async def make(self, contact: Person) -> str:
@@ -63,19 +67,33 @@ class Story:
         )
         return secret
 
-    async def forward(
-        self, section: str = "needs", by: Person = CONTACT, to: Person = COLLEAGUE
-    ) -> tuple[Answer, str]:
-        secret = new_secret()
+    async def forward(self, section: str = "needs", by: Person = CONTACT, to: Person = COLLEAGUE) -> Answer:
         command = ForwardSection(
             id=uuid4(),
             invitation_id=self.invitation,
             colleague_id=to.id,
+            colleague=Colleague(name=to.name, email=to.email, language=to.language),
             section=section,
-            secret_sha256=hashed(secret).hex(),
         )
-        answer = await self.services.execute(command, Request(Stamp(by=actor(by.id), at=NOW)))
-        return answer, secret
+        return await self.services.execute(command, Request(Stamp(by=actor(by.id), at=NOW)))
+
+    async def forwarded(
+        self, postbox: Postbox, by: Person = CONTACT, to: Person = COLLEAGUE
+    ) -> tuple[UUID, str]:
+        """Forward the section, send the letter, and return the id and the secret of the link in it."""
+        answer = await self.forward(by=by, to=to)
+        assert answer.outcome == "done", answer.reply
+        await self.send(-1)
+        return Recorded.model_validate_json(answer.reply).id, link_in(postbox.letters[-1])
+
+    async def send(self, number: int) -> Letter:
+        """Send the letter that stands in this place among those planned."""
+        invitation = await self.services.store.read(Invitation, self.invitation)
+        letter_id = invitation.letters[number].letter_id
+        await self.services.execute(
+            SendLetter(letter_id=letter_id), Request(Stamp(by="workflow:deadline", at=NOW), fresh=True)
+        )
+        return await self.services.store.read(Letter, letter_id)
 
     async def open(self, secret: str) -> OpenedSession:
         opened = await self.entrance.open_link(secret, "a telephone", NOW)
@@ -147,10 +165,12 @@ async def test_a_link_and_its_sessions_end_by_their_time(services: Services) -> 
     assert await story.entrance.open_link(secret, "a telephone", link.ends_at) is None
 
 
-async def test_when_the_contact_changes_links_and_sessions_end(services: Services, runner: Runner) -> None:
+async def test_when_the_contact_changes_links_and_sessions_end(
+    services: Services, runner: Runner, postbox: Postbox
+) -> None:
     story = Story(services)
     secret = await story.begin()
-    _, forwarded = await story.forward()
+    _, forwarded = await story.forwarded(postbox)
     opened, of_colleague = await story.open(secret), await story.open(forwarded)
     successor = await story.office.with_person("Wanjiru")
 
@@ -235,13 +255,17 @@ async def test_a_link_whose_making_was_not_recorded_is_as_good_as_any(services: 
     assert (await services.store.read(PersonalLink, id)).version == 2
 
 
-async def test_a_colleague_answers_the_one_section_that_was_forwarded(services: Services) -> None:
+async def test_a_colleague_answers_the_one_section_that_was_forwarded(
+    services: Services, postbox: Postbox
+) -> None:
     story = Story(services)
     await story.begin()
 
-    answer, secret = await story.forward()
+    _, secret = await story.forwarded(postbox)
 
-    assert answer.outcome == "done"
+    [letter] = postbox.letters
+    assert str(letter["To"]) == "A colleague at customs <customs@example.org>"
+    assert letter["Subject"] == "The official contact point of KEN asks you to answer “Needs”"
     visitor = await story.visitor(await story.open(secret))
     assert visitor is not None
     assert visitor.person == COLLEAGUE
@@ -256,27 +280,26 @@ async def test_it_refuses_to_forward_what_is_no_section_or_awaits_no_answer(serv
     story = Story(services)
     await story.begin()
 
-    unknown, _ = await story.forward(section="finances")
+    unknown = await story.forward(section="finances")
     assert b"no-such-section" in unknown.reply
 
-    stranger, _ = await story.forward(by=contact_of("PER", ContactRole.OFFICIAL_CONTACT_POINT))
+    stranger = await story.forward(by=contact_of("PER", ContactRole.OFFICIAL_CONTACT_POINT))
     assert b"link-ended" in stranger.reply
 
-    nobody, _ = await story.forward(to=Person(uuid4(), "", ""))
-    assert b"not-found" in nobody.reply
-
     await story.office.do(SubmitResponse(invitation_id=story.invitation, answers={"areas": ["law"]}))
-    answered, _ = await story.forward()
-    assert answered.outcome == "refused"
+    answered = await story.forward()
+    assert b"already-received" in answered.reply
+    assert await services.directory.find(COLLEAGUE.id) is None, "nobody is kept who was not asked"
 
 
-async def test_somebody_with_the_role_forwards_until_the_role_ends(services: Services) -> None:
+async def test_somebody_with_the_role_forwards_until_the_role_ends(
+    services: Services, postbox: Postbox
+) -> None:
     story = Story(services)
     await story.begin()
     role = Grant(role=Role.PARTY_CONTACT, owner_id=KENYA)
     wanjiru = await story.office.with_person("Wanjiru", role)
-    answer, secret = await story.forward(by=wanjiru)
-    assert answer.outcome == "done"
+    _, secret = await story.forwarded(postbox, by=wanjiru)
     opened = await story.open(secret)
 
     await story.office.do(EndRole(person_id=wanjiru.id, grant=role, reason="Left the ministry."))
@@ -311,10 +334,12 @@ async def test_a_link_is_revoked_by_hand(services: Services) -> None:
     assert (await services.store.read(PersonalLink, link.id)).revoked
 
 
-async def test_the_secret_of_a_link_is_kept_nowhere_as_it_is(services: Services, settings: Settings) -> None:
+async def test_the_secret_of_a_link_is_kept_nowhere_as_it_is(
+    services: Services, settings: Settings, postbox: Postbox
+) -> None:
     story = Story(services)
     secret = await story.begin()
-    _, forwarded = await story.forward()
+    _, forwarded = await story.forwarded(postbox)
     opened = await story.open(secret)
 
     kept = await everything(settings)
@@ -359,3 +384,106 @@ async def test_a_letter_that_bounces_leaves_no_link(services: Services, postbox:
     await story.office.do(SendLetter(letter_id=invitation.letters[0].letter_id))
 
     assert await story.entrance.links.by_right_of(CONTACT.id) == before
+
+
+# Letters to colleagues.
+
+
+async def test_a_letter_to_a_colleague_waits_for_the_mail_server_and_is_not_lost(
+    services: Services, postbox: Postbox
+) -> None:
+    story = Story(services)
+    await story.begin()
+    await story.forward()
+    postbox.down = True
+    with pytest.raises(ConnectionError):
+        await story.send(-1)
+    assert postbox.letters == []
+
+    postbox.down = False
+    letter = await story.send(-1)
+    await story.send(-1)
+
+    assert letter.state is LetterState.SENT
+    [sent] = postbox.letters
+    assert sent["Message-ID"].startswith(f"<{letter.id}@")
+    await story.open(link_in(sent))
+
+
+async def test_a_letter_to_a_colleague_is_not_sent_once_the_link_was_withdrawn(
+    services: Services, postbox: Postbox
+) -> None:
+    story = Story(services)
+    await story.begin()
+    answer = await story.forward()
+    await story.office.do(RevokeLink(link_id=Recorded.model_validate_json(answer.reply).id))
+
+    letter = await story.send(-1)
+
+    assert letter.state is LetterState.SUPPRESSED
+    assert postbox.letters == []
+
+
+async def test_a_letter_to_a_colleague_that_bounces_says_so(services: Services, postbox: Postbox) -> None:
+    story = Story(services)
+    await story.begin()
+    await story.forward()
+    postbox.refused.add(COLLEAGUE.email)
+
+    assert (await story.send(-1)).state is LetterState.BOUNCED
+
+
+async def test_a_letter_to_a_colleague_is_called_off_when_the_answer_is_sent(services: Services) -> None:
+    story = Story(services)
+    await story.begin()
+    await story.forward()
+
+    await story.office.do(SubmitResponse(invitation_id=story.invitation, answers={"areas": ["law"]}))
+
+    assert (await story.send(-1)).state is LetterState.CANCELLED
+
+
+async def test_a_letter_to_a_colleague_outlives_an_extension_of_the_due_date(
+    services: Services, postbox: Postbox
+) -> None:
+    story = Story(services)
+    await story.begin()
+    await story.forward()
+    later = Due(at=NOW + timedelta(days=60))
+
+    await story.office.do(ExtendInvitation(invitation_id=story.invitation, due=later, reason="Asked."))
+
+    invitation = await services.store.read(Invitation, story.invitation)
+    [planned] = [letter for letter in invitation.letters if letter.kind is LetterKind.FORWARDING]
+    assert (await services.store.read(Letter, planned.letter_id)).outstanding
+
+
+@pytest.mark.parametrize(
+    ("language", "word"), [("fr", "Bonjour"), ("es", "Buenos días"), ("en", "Dear"), ("zh", "Dear")]
+)
+async def test_a_colleague_is_written_to_in_their_language(
+    services: Services, postbox: Postbox, language: str, word: str
+) -> None:
+    story = Story(services)
+    await story.begin()
+
+    await story.forwarded(postbox, to=replace(COLLEAGUE, language=language))
+
+    body = postbox.letters[-1].get_body(("plain",))
+    assert body is not None
+    assert body.get_content().startswith(word)
+
+
+async def test_only_so_many_colleagues_are_asked_at_the_same_time(
+    services: Services, postbox: Postbox
+) -> None:
+    story = Story(services)
+    await story.begin()
+    first = [await story.forward(to=replace(COLLEAGUE, id=uuid4())) for _ in range(MOST_FORWARDED)]
+    assert {answer.outcome for answer in first} == {"done"}
+
+    refused = await story.forward()
+
+    assert b"too-many-colleagues" in refused.reply
+    await story.office.do(RevokeLink(link_id=Recorded.model_validate_json(first[0].reply).id))
+    assert (await story.forward()).outcome == "done"
