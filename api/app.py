@@ -31,6 +31,7 @@ from api.pages import errors
 from api.problems import LastResort
 from projections.reading import Tables
 from services.entrance import Entrance
+from services.openid import OpenId
 from services.settings import Settings
 from services.wiring import open_services
 
@@ -70,6 +71,7 @@ def create(settings: Settings | None = None) -> FastAPI:
         ],
     )
     app.state.settings = settings
+    app.state.openid = OpenId(settings) if settings.openid_issuer else None
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]  # as FastAPI says to do it
     problems.install(app, errors.render)
     app.include_router(problems.router, dependencies=[OPEN])

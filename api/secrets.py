@@ -17,6 +17,8 @@ def write(folder: Path, host: str) -> list[Path]:
         superuser,
         _keep(folder / "mandate_superuser_url", f"postgresql://postgres:{password}@{host}:5432/postgres"),
         _keep(folder / "temporal_password", secrets.token_urlsafe(24)),
+        # Empty, for what a provider of OpenID Connect may give out.
+        _keep(folder / "mandate_openid_client_secret", ""),
     ]
     for role in ROLES:
         url = f"postgresql://{role}:{secrets.token_urlsafe(24)}@{host}:5432/{DATABASE}"

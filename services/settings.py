@@ -126,6 +126,9 @@ class Settings(BaseSettings):
     openid_client_secret: SecretStr = SecretStr("")
     """What the provider gave this installation to prove its name with; empty for a public client."""
 
+    openid_name: str = "your organisation’s account"
+    """How the provider is called on the page of the sign-in, after the words “Sign in with”."""
+
     openid_trusts_addresses: bool = False
     """Whether the mail addresses that the provider gives are taken as verified where it does not say so.
     Set it only where people cannot choose their address at the provider themselves."""

@@ -50,14 +50,14 @@ class Provider:
         )
         return login
 
-    def add_client(self, client_id: str, secret: str) -> None:
-        """Let an application send people here, and back to our address of return."""
+    def add_client(self, client_id: str, secret: str, return_url: str = RETURN_URL) -> None:
+        """Let an application send people here, and back to its address of return."""
         client = models.Client(
             client_id=client_id,
             client_secret=secret,
             client_name=client_id,
             client_uri="http://127.0.0.1:8000",
-            redirect_uris=[RETURN_URL],
+            redirect_uris=[return_url],
             grant_types=["authorization_code"],
             response_types=["code"],
             token_endpoint_auth_method="client_secret_basic",
@@ -79,7 +79,8 @@ class Provider:
 class Browser:
     """What a person does at the provider, from the address that we send them to, until it sends them back."""
 
-    def __init__(self) -> None:
+    def __init__(self, return_url: str = RETURN_URL) -> None:
+        self._return_url = return_url
         self._client = httpx2.Client(follow_redirects=False, timeout=20)
 
     def __enter__(self) -> "Browser":
@@ -92,10 +93,10 @@ class Browser:
         """Follow ``url``, sign in, agree, and return the query of the address where one is sent back to."""
         page = self._follow(url)
         for typed in ({"login": login}, {"password": PASSWORD}, {"answer": answer}):
-            if page.startswith(RETURN_URL):
+            if page.startswith(self._return_url):
                 break
             page = self._follow(page, typed)
-        assert page.startswith(RETURN_URL), page
+        assert page.startswith(self._return_url), page
         return dict(parse_qsl(urlsplit(page).query))
 
     def _follow(self, url: str, form: Mapping[str, str] | None = None) -> str:
@@ -103,7 +104,7 @@ class Browser:
         response = self._client.post(url, data=dict(form)) if form else self._client.get(url)
         while response.is_redirect:
             url = urljoin(url, response.headers["location"])
-            if url.startswith(RETURN_URL):
+            if url.startswith(self._return_url):
                 return url
             response = self._client.get(url)
         response.raise_for_status()

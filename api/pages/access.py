@@ -5,6 +5,7 @@ from starlette.responses import RedirectResponse
 
 from api import access
 from api.access import allowed
+from api.pages import openid
 from api.pages.forms import Filled, read_uuid
 from api.pages.frame import Page, Visit, Visiting, own_path
 from api.problems import Problem
@@ -19,11 +20,25 @@ NOT_SIGNED_IN = (
 )
 
 
+SAID = {
+    "not-signed-in": "You are not signed in: the sign-in was broken off, took longer than ten minutes, or "
+    "was begun in another browser. Begin again from here.",
+    "no-account": "The provider knows you, but nobody with a role here has an address that it vouches for. "
+    "Ask an administrator to open an account with that address, or to give you a role.",
+    "provider-unavailable": "The provider that knows you cannot be reached, or answers what makes no sense. "
+    "Nothing was changed. Try again in a minute; if it stays so, tell an administrator.",
+}
+"""What is said to whoever is led to this page, and why they were not signed in."""
+
+
 @router.get("/sign-in", dependencies=[allowed(Action.COME_IN)])
-async def choose(visit: Visiting, next: str = "/") -> Response:
+async def choose(visit: Visiting, next: str = "/", said: str = "") -> Response:
     """Show how to sign in."""
+    filled = Filled({"next": next})
+    if said in SAID:
+        filled.fault("", SAID[said])
     async with visit.look() as page:
-        return await _show(page, Filled({"next": next}))
+        return await _show(page, filled)
 
 
 @router.post("/sign-in", dependencies=[allowed(Action.COME_IN)])
@@ -63,7 +78,13 @@ async def _show(page: Page, filled: Filled) -> Response:
     is_open = page.settings.open_sign_in
     people = await access.people_to_sign_in_as(page.request) if is_open else []
     return page.show(
-        "sign-in.html", filled.status, people=people, next=own_path(filled["next"]), filled=filled
+        "sign-in.html",
+        filled.status,
+        people=people,
+        next=own_path(filled["next"]),
+        filled=filled,
+        provider=page.settings.openid_name if page.settings.openid_issuer else None,
+        start=openid.START_PATH,
     )
 
 

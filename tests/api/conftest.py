@@ -138,10 +138,10 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[str]:
-    """Serve the site on a free port and give its address."""
+async def serving(settings: Settings, port: int = 0) -> AsyncIterator[str]:
+    """Serve the site, on a free port where none is named, and give its address."""
     listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
+    listening.bind(("127.0.0.1", port))
     server = _Server(uvicorn.Config(create(settings), log_level="warning", timeout_graceful_shutdown=2))
     task = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:
