@@ -61,6 +61,9 @@ class Action(StrEnum):
     SEE_ROUNDS = "see rounds"
     SEE_INVITATIONS = "see invitations"
     """See invitations and responses."""
+    SEE_DRAFTS = "see drafts"
+    """See answers that were saved and not yet handed in. That there are some, and how far they go, belongs to
+    the invitation."""
     SEE_NEEDS = "see needs"
     """See the analysis of needs."""
     SEE_LETTERS = "see letters"
@@ -101,6 +104,7 @@ READING = frozenset(
         Action.SEE_QUESTIONNAIRES,
         Action.SEE_ROUNDS,
         Action.SEE_INVITATIONS,
+        Action.SEE_DRAFTS,
         Action.SEE_NEEDS,
         Action.SEE_LETTERS,
         Action.SEE_HISTORY,
@@ -135,6 +139,8 @@ ACCESS: dict[Action, dict[Role, Reach]] = {
     Action.SEE_QUESTIONNAIRES: _all(*_STAFF),
     Action.SEE_ROUNDS: _all(*_STAFF),
     Action.SEE_INVITATIONS: _all(*_STAFF) | _own(Role.PARTY_CONTACT),
+    # What a party has not handed in is its own; only who reads everything reads it too.
+    Action.SEE_DRAFTS: _all(Role.AUDITOR) | _own(Role.PARTY_CONTACT),
     Action.SEE_NEEDS: _all(*_STAFF),
     Action.SEE_LETTERS: _all(*_STAFF),
     Action.SEE_HISTORY: _all(*_STAFF) | _own(Role.PARTY_CONTACT),
@@ -177,6 +183,7 @@ WAYS: dict[Way, frozenset[Action]] = {
             Action.COME_IN,
             Action.SEE_COMMANDS,
             Action.SEE_INVITATIONS,
+            Action.SEE_DRAFTS,
             Action.ANSWER,
             Action.SUBMIT,
             Action.FORWARD,
@@ -184,7 +191,13 @@ WAYS: dict[Way, frozenset[Action]] = {
         }
     ),
     Way.FORWARDED_LINK: frozenset(
-        {Action.COME_IN, Action.SEE_COMMANDS, Action.SEE_INVITATIONS, Action.ANSWER}
+        {
+            Action.COME_IN,
+            Action.SEE_COMMANDS,
+            Action.SEE_INVITATIONS,
+            Action.SEE_DRAFTS,
+            Action.ANSWER,
+        }
     ),
 }
 """What each way in leaves of the rights that the roles give. Whoever came by a link reaches the records of

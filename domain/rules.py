@@ -116,6 +116,17 @@ def _unfit(question: Question, value: object) -> str | None:
             return _unfit_text(value)
 
 
+def unkeepable(question: Question, value: object) -> str | None:
+    """Say why a (normalised) answer cannot be kept to go on with later, or None when it can.
+
+    A number or a date that is half written or wrong is kept as it was typed. What no page could show again is
+    not: an option that is not among those of the question, or a text that is too long.
+    """
+    if isinstance(value, str) and question.kind in ("integer", "decimal", "date"):
+        return _unfit_text(value)
+    return _unfit(question, value)
+
+
 def _unfit_choices(question: Question, value: object) -> str | None:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         return "Give a list of options."

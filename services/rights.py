@@ -7,6 +7,7 @@ interface for programs cannot differ. A test holds the two tables to the list of
 from domain.access import Action
 from services.chemicals import DelistChemical, ListChemical
 from services.commands import Command
+from services.drafts import SaveDraft
 from services.letters import SendLetter, SuppressLetter
 from services.links import ExchangeLink, ForwardSection, MakeLink, RevokeLink
 from services.parties import EndContact, NameContact, RegisterParty
@@ -44,6 +45,7 @@ GIVEN_UNDER: dict[type[Command], Action] = {
     ExtendRound: Action.RUN_ROUNDS,
     ExtendInvitation: Action.RUN_ROUNDS,
     WithdrawInvitation: Action.RUN_ROUNDS,
+    SaveDraft: Action.ANSWER,
     SubmitResponse: Action.SUBMIT,
     ForwardSection: Action.FORWARD,
     RevokeLink: Action.REVOKE_LINKS,

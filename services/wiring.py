@@ -10,6 +10,7 @@ from services.chemicals import Chemicals, DelistChemical, ListChemical
 from services.commands import Command, Handler, Recorded, Unit, must_be_keepable
 from services.directory import Directory
 from services.documents import Documents
+from services.drafts import Drafts, SaveDraft
 from services.letters import Letters, SendLetter, SuppressLetter
 from services.links import ExchangeLink, ForwardSection, LinkBook, Links, MakeLink, RevokeLink
 from services.log import Log
@@ -100,6 +101,7 @@ def _handlers(
         Rounds(),
     )
     letters, chemicals, programme = Letters(settings, directory, mailer, links), Chemicals(), Programme()
+    drafts = Drafts()
     return {
         RegisterParty: parties.register_party,
         NameContact: parties.name_contact,
@@ -114,6 +116,7 @@ def _handlers(
         ExtendInvitation: rounds.extend_invitation,
         WithdrawInvitation: rounds.withdraw,
         SubmitResponse: rounds.submit,
+        SaveDraft: drafts.save,
         LapseInvitation: rounds.lapse,
         EscalateInvitation: rounds.escalate,
         SendLetter: letters.send,

@@ -12,12 +12,14 @@ from eventsourcing.persistence import StoredEvent
 
 from domain.aggregates import NAMESPACE, Aggregate, Stamp
 from domain.chemicals import Chemical, ChemicalCategory, Listing, chemical_id
+from domain.drafts import draft_id
 from domain.letters import Letter
 from domain.parties import Category, ContactRole, Party, party_id
 from domain.programme import DeliveryPartner, PartnerParticulars, PartnerType, delivery_partner_id
 from domain.questionnaires import Questionnaire
 from domain.refusals import NotFound, Refusal
 from domain.rounds import Audience, Due, Invitation, Round, Schedule, invitation_id
+from services.drafts import Drafts, SaveDraft
 from services.mapper import EventMapper
 from services.rounds import (
     EscalateInvitation,
@@ -110,6 +112,7 @@ Deed = Callable[[World, int, int], Awaitable[None]]
 Plan = Sequence[tuple[str, int, int]]
 DEEDS: dict[str, Deed] = {}
 _rounds = Rounds()
+_drafts = Drafts()
 
 
 def deed(act: Deed) -> Deed:
@@ -217,6 +220,19 @@ async def withdraw(world: World, a: int, b: int) -> None:
     if invitation := _chosen(world.all(Invitation), a):
         command = WithdrawInvitation(invitation_id=invitation.id, reason="Sent in error.")
         await world.do(lambda unit: _rounds.withdraw(unit, command))
+
+
+@deed
+async def save_draft(world: World, a: int, b: int) -> None:
+    if invitation := _chosen(world.all(Invitation), a):
+        draft = world.load(draft_id(invitation.id))
+        command = SaveDraft(
+            invitation_id=invitation.id,
+            answers=[{"areas": ["law"]}, {"areas": None, "remark": "½\n\\N"}, {"remark": f"{b}"}][b % 3],
+            page_id=uuid5(NAMESPACE, f"page {a % 2}"),
+            drawn_from=draft.version if draft and b % 4 else 0,
+        )
+        await world.do(lambda unit: _drafts.save(unit, command))
 
 
 @deed
@@ -346,6 +362,7 @@ EVERYTHING: Plan = [
     ("delist_chemical", 0, 0),
     ("register_delivery_partner", 0, 0),
     ("forward_section", 0, 0),
+    *(("save_draft", number // 4, number) for number in range(8)),
     ("submit", 0, 7),
     ("submit", 0, 2),
     *(("end_letter", number, number) for number in range(8)),
