@@ -34,6 +34,7 @@ from projections import history
 from projections.reading import content_hashes
 from projections.registry import TABLES
 from services.log import LoggedEvent, LogReader
+from services.rights import action_to_read
 
 router = APIRouter(tags=["history"])
 
@@ -132,7 +133,7 @@ async def read_history(
         stream = await LogReader(connection).stream(record_id)
     response.headers["Event-Position"] = str(position)
     events = [event for event in stream if event.position <= position]
-    if not events or not await _is_within(right, request, record_id):
+    if not events or not await may_be_read(right, request, events[0]):
         raise Problem("not-found", f"There is no record {record_id} as of position {position}.")
     rest = [event for event in events if event.originator_version > cursor]
     more = len(rest) > limit
@@ -143,13 +144,15 @@ async def read_history(
     )
 
 
-async def _is_within(right: Right, request: Request, record_id: UUID) -> bool:
-    """Whether the record is one whose history may be seen."""
-    if right.extent.everything:
-        return True
+async def may_be_read(right: Right, request: Request, event: LoggedEvent) -> bool:
+    """Whether the event happened to a record whose history may be seen."""
+    record: type[Aggregate] = resolve_topic(event.topic.rpartition(".")[0])
+    extent = right.visitor.subject.extent(action_to_read(record))
+    if extent is None or extent.everything:
+        return extent is not None
     async with newest_picture(request) as picture:
-        owner = await history.owner_of(picture, record_id)
-    return owner is not None and right.covers({owner["party_id"]}, owner["invitation_id"])
+        owner = await history.owner_of(picture, event.originator_id)
+    return owner is not None and extent.covers({owner["party_id"]}, owner["invitation_id"])
 
 
 async def _position(connection: AsyncConnection, as_of: int | datetime | None) -> int:
@@ -198,7 +201,7 @@ async def read_event(
         newest, events = await log.position(), await log.after(position - 1, 1)
     response.headers["Event-Position"] = str(newest)
     event = events[0] if events and events[0].position == position else None
-    if event is None or not await _is_within(right, request, event.originator_id):
+    if event is None or not await may_be_read(right, request, event):
         raise Problem("not-found", f"There is no event at position {position}.")
     return told(event)
 

@@ -118,8 +118,3 @@ async def kept(picture: Picture, draft_id: UUID, version: int | None = None) -> 
         others = [each for each in found.get(row["question"], ()) if each["page_id"] != row["page_id"]]
         found[row["question"]] = [*others, row]
     return found
-
-
-async def owner_of(picture: Picture, id: UUID) -> Record | None:
-    """Return to which party and invitation a draft belongs; None when the id is not that of a draft."""
-    return await picture.one("SELECT party_id, invitation_id FROM drafts WHERE id = %(id)s", id=id)

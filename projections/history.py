@@ -201,6 +201,9 @@ async def names(picture: Picture, ids: Collection[UUID]) -> dict[UUID, Record]:
             WHERE id = ANY(%(ids)s)
         UNION ALL SELECT i.id, 'invitation', p.name || ', ' || r.title, NULL FROM invitations i
             JOIN rounds r ON r.id = i.round_id JOIN parties p ON p.id = i.party_id WHERE i.id = ANY(%(ids)s)
+        UNION ALL SELECT d.id, 'draft', 'Draft of ' || p.name || ', ' || r.title, NULL FROM drafts d
+            JOIN invitations i ON i.id = d.invitation_id JOIN rounds r ON r.id = i.round_id
+            JOIN parties p ON p.id = d.party_id WHERE d.id = ANY(%(ids)s)
         UNION ALL SELECT l.id, 'letter', l.kind || ' to ' || p.name, NULL FROM letters l
             JOIN parties p ON p.id = l.party_id WHERE l.id = ANY(%(ids)s)
         UNION ALL SELECT id, 'chemical', name, annex_id FROM chemicals WHERE id = ANY(%(ids)s)
@@ -218,6 +221,7 @@ async def owner_of(picture: Picture, id: UUID) -> Record | None:
         """
         SELECT id AS party_id, NULL::uuid AS invitation_id FROM parties WHERE id = %(id)s
         UNION ALL SELECT party_id, id FROM invitations WHERE id = %(id)s
+        UNION ALL SELECT party_id, invitation_id FROM drafts WHERE id = %(id)s
         UNION ALL SELECT party_id, about FROM letters WHERE id = %(id)s
         UNION ALL SELECT party_id, invitation_id FROM personal_links WHERE id = %(id)s
         """,

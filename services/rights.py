@@ -1,10 +1,12 @@
-"""Under which action of the table of access each command is given.
+"""Under which action of the table of access each command is given, and each history read.
 
 The doors ask ``action_of`` before they carry out a command, so that the command line, the pages and the
 interface for programs cannot differ. A test holds the two tables to the list of all handlers.
 """
 
 from domain.access import Action
+from domain.aggregates import Aggregate
+from domain.drafts import Draft
 from services.chemicals import DelistChemical, ListChemical
 from services.commands import Command
 from services.drafts import SaveDraft
@@ -75,3 +77,12 @@ OF_THE_SERVICE: frozenset[type[Command]] = frozenset(
 def action_of(command: type[Command]) -> Action:
     """Return the action under which people give a command. Raises KeyError for one of the service's own."""
     return GIVEN_UNDER[command]
+
+
+READ_UNDER: dict[type[Aggregate], Action] = {Draft: Action.SEE_DRAFTS}
+"""Records whose events are not for everybody who reads histories."""
+
+
+def action_to_read(kind: type[Aggregate]) -> Action:
+    """Return the action under which the events of a kind of record are read."""
+    return READ_UNDER.get(kind, Action.SEE_HISTORY)

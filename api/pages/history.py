@@ -6,14 +6,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from api.access import Right, Rights, allowed
+from api.access import Rights, allowed
+from api.history import may_be_read
 from api.pages import words
 from api.pages.event_fields import Shower, Shown, ids_in, record_path
 from api.pages.frame import Page, Visiting
 from domain.access import Action
 from domain.aggregates import Aggregate
 from domain.forms import Form
-from projections import history, parties, questionnaires, rounds
+from projections import history, questionnaires, rounds
 from projections.reading import Record
 from services.log import LoggedEvent, LogReader
 from services.mapper import decode
@@ -47,7 +48,7 @@ async def record(visit: Visiting, right: Rights, id: UUID, after: int = 0) -> Re
         stream = await LogReader(page.picture.connection).stream(id)
         logged = [event for event in stream if event.position <= page.picture.position]
         page.found(logged or None)
-        await _must_reach(page, right, id)
+        page.found(await may_be_read(right, visit.request, logged[0]) or None)
         part = [event for event in logged if event.originator_version > after][:EVENTS_ON_A_PAGE]
         events = [decode(event.topic, event.state) for event in part]
         known = await history.names(page.picture, {id, *(each for event in events for each in ids_in(event))})
@@ -61,16 +62,6 @@ async def record(visit: Visiting, right: Rights, id: UUID, after: int = 0) -> Re
             next=_next(part, logged),
             shown_from=after,
         )
-
-
-async def _must_reach(page: Page, right: Right, id: UUID) -> None:
-    """Answer as if there were no such record unless it is the reader's own: of the party, or asked of it."""
-    if right.extent.everything:
-        return
-    invitation = await rounds.invitation(page.picture, id)
-    party = await parties.party(page.picture, id)
-    owner_ids = {invitation["party_id"]} if invitation else {party["id"]} if party else set()
-    page.found(right.covers(owner_ids, id if invitation else None) or None)
 
 
 def _next(part: list[LoggedEvent], logged: list[LoggedEvent]) -> int | None:
