@@ -28,6 +28,7 @@ from api import (
 from api.access import OPEN
 from api.door import OwnPagesOnly, ReadableSizes, SafeHeaders
 from api.pages import errors
+from api.pages.translations import ReadersLanguage
 from api.problems import LastResort
 from projections.reading import Tables
 from services.entrance import Entrance
@@ -65,6 +66,7 @@ def create(settings: Settings | None = None) -> FastAPI:
         # The first is the outermost: the headers are also on what the others answer.
         middleware=[
             Middleware(SafeHeaders),
+            Middleware(ReadersLanguage),
             Middleware(LastResort),
             Middleware(OwnPagesOnly, settings=settings),
             Middleware(ReadableSizes, limit_bytes=settings.body_limit_bytes),

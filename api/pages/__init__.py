@@ -11,6 +11,7 @@ from api.pages import (
     history,
     home,
     invitations,
+    languages,
     letters,
     links,
     openid,
@@ -43,6 +44,7 @@ for part in (
     account,
     people,
     links,
+    languages,
     static_files,
 ):
     router.include_router(part.router)

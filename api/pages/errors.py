@@ -8,7 +8,8 @@ from fastapi import Request
 from starlette.datastructures import FormData
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from api.pages.frame import address, templates
+from api.pages import translations
+from api.pages.frame import address, here, templates
 from api.problems import Problem
 from domain.access import Action, may
 from domain.refusals import Fault
@@ -92,6 +93,7 @@ class BarePage:
     visitor: Visitor | None
     settings: Settings
     path: str
+    here: str
     as_of: None = None
 
     def may(
@@ -107,7 +109,7 @@ def render(request: Request, problem: Problem) -> Response:
         wanted = address(request.url.path, request.query_params)
         return RedirectResponse(address("/sign-in", {"next": wanted}), 303)
     settings: Settings = request.app.state.settings
-    page = BarePage(getattr(request.state, "visitor", None), settings, request.url.path)
+    page = BarePage(getattr(request.state, "visitor", None), settings, request.url.path, here(request))
     html = templates.get_template("error.html").render(
         page=page,
         link=lambda path, **query: address(path, query),
@@ -118,7 +120,7 @@ def render(request: Request, problem: Problem) -> Response:
         is_get=request.method == "GET",
         sent=_sent(problem, request),
     )
-    return HTMLResponse(html, problem.status_code)
+    return HTMLResponse(html, problem.status_code, translations.HEADERS)
 
 
 def _advice(problem: Problem, request: Request) -> Advice:

@@ -19,7 +19,8 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from api.access import Asking
 from api.http import moment
-from api.pages import words
+from api.pages import translations, words
+from api.pages.translations import later
 from api.problems import Problem
 from domain.access import READING, Action, may
 from projections import history
@@ -31,13 +32,13 @@ from services.wiring import Services
 HERE = Path(__file__).parent
 _OWN_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 MENU = (
-    ("/rounds", "Rounds", Action.SEE_ROUNDS),
-    ("/parties", "Parties", Action.SEE_REFERENCE),
-    ("/questionnaires", "Questionnaires", Action.SEE_QUESTIONNAIRES),
-    ("/letters", "Letters", Action.SEE_LETTERS),
-    ("/chemicals", "Annex III", Action.SEE_REFERENCE),
-    ("/delivery-partners", "Delivery partners", Action.SEE_REFERENCE),
-    ("/people", "People", Action.SEE_PEOPLE),
+    ("/rounds", later("Rounds"), Action.SEE_ROUNDS),
+    ("/parties", later("Parties"), Action.SEE_REFERENCE),
+    ("/questionnaires", later("Questionnaires"), Action.SEE_QUESTIONNAIRES),
+    ("/letters", later("Letters"), Action.SEE_LETTERS),
+    ("/chemicals", later("Annex III"), Action.SEE_REFERENCE),
+    ("/delivery-partners", later("Delivery partners"), Action.SEE_REFERENCE),
+    ("/people", later("People"), Action.SEE_PEOPLE),
 )
 
 templates = Environment(
@@ -47,6 +48,7 @@ templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+translations.teach(templates)
 templates.globals.update(words=words, menu=MENU, Action=Action)
 
 
@@ -64,6 +66,11 @@ def address(path: str, query: Mapping[str, Any]) -> str:
     """Return a path with those parameters that say something."""
     given = {name: value for name, value in query.items() if value not in (None, "")}
     return f"{path}?{urlencode(given)}" if given else path
+
+
+def here(request: Request) -> str:
+    """Return the address of the page that is asked for; of one that answers to a form, the path alone."""
+    return address(request.url.path, request.query_params if request.method == "GET" else {})
 
 
 def own_path(written: object) -> str:
@@ -122,6 +129,11 @@ class Page:
         """The path of the page, for the menu."""
         return self.request.url.path
 
+    @property
+    def here(self) -> str:
+        """The address at which the reader gets this page again."""
+        return here(self.request)
+
     def link(self, path: str, **query: Any) -> str:
         """Return the address of another page, seen from the same moment."""
         return address(path, query | ({"as_of": self.as_of} if self.as_of else {}))
@@ -135,7 +147,7 @@ class Page:
     def show(self, template: str, status: int = 200, **context: Any) -> HTMLResponse:
         """Draw the page."""
         html = templates.get_template(template).render(page=self, link=self.link, **context)
-        return HTMLResponse(html, status)
+        return HTMLResponse(html, status, translations.HEADERS)
 
 
 class Visit:
