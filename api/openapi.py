@@ -29,6 +29,7 @@ TAGS = [
     {"name": "parties", "description": "Parties to the Convention, and who speaks for them."},
     {"name": "questionnaires", "description": "Questionnaires and their versions, taken in as spreadsheets."},
     {"name": "rounds", "description": "One questionnaire sent to many parties: open, issue, extend."},
+    {"name": "drafts", "description": "Answers that are saved and not yet handed in."},
     {"name": "invitations", "description": "One questionnaire at one party: its due date and its response."},
     {"name": "gaps", "description": "What parties say they need, each figure open to the answers behind it."},
     {"name": "letters", "description": "Everything that was planned to be sent, and what became of it."},

@@ -125,6 +125,12 @@ class BoardRow(InvitationRecord):
     """How many letters could not be delivered."""
     next_letter_at: datetime | None
     """When the next letter is planned to go out."""
+    begun_at: datetime | None
+    """When the party began to answer, where it has saved a draft."""
+    saved_at: datetime | None
+    """When the draft was last saved."""
+    percent: int | None
+    """How far the draft is: answers per hundred questions that apply, rounded down."""
 
 
 class Board(Model):

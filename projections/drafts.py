@@ -1,9 +1,10 @@
 """Drafts: who has begun to answer, how far they are, and what is kept of each question."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from domain.drafts import Draft
+from domain.forms import Answers
 from projections.reading import Picture, Record
 from projections.tables import Change, Projection, Table
 
@@ -117,4 +118,22 @@ async def kept(picture: Picture, draft_id: UUID, version: int | None = None) -> 
         # Whoever wrote beside an answer and wrote on has changed their own alone.
         others = [each for each in found.get(row["question"], ()) if each["page_id"] != row["page_id"]]
         found[row["question"]] = [*others, row]
+    return found
+
+
+def answers(kept: Mapping[str, Sequence[Record]]) -> Answers:
+    """Return the answers that stand, of what is kept."""
+    return {name: rows[0]["value"] for name, rows in kept.items() if rows[0]["value"] is not None}
+
+
+def choices(kept: Mapping[str, Sequence[Record]]) -> dict[str, list[Record]]:
+    """Return the questions to which different answers are kept, with each of these once."""
+    found: dict[str, list[Record]] = {}
+    for name, rows in kept.items():
+        different: list[Record] = []
+        for row in rows:
+            if all(row["value"] != other["value"] for other in different):
+                different.append(row)
+        if len(different) > 1:
+            found[name] = different
     return found

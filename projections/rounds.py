@@ -202,16 +202,18 @@ async def overview(picture: Picture) -> list[Record]:
 
 
 async def board(picture: Picture, round_id: UUID) -> list[Record]:
-    """Return every invitation of a round with the letters so far, by region and party."""
+    """Return every invitation of a round with the letters and the draft so far, by region and party."""
     return await picture.all(
         """
         SELECT i.*, p.name, p.ldc, p.sids, p.time_zone,
                coalesce(l.reminders_sent, 0) AS reminders_sent,
                coalesce(l.escalations_sent, 0) AS escalations_sent,
                coalesce(l.bounced, 0) AS bounced,
-               l.next_letter_at
+               l.next_letter_at,
+               d.begun_at, d.saved_at, (100 * d.answered / nullif(d.asked, 0))::int AS percent
         FROM invitations i
         JOIN parties p ON p.id = i.party_id
+        LEFT JOIN drafts d ON d.invitation_id = i.id
         LEFT JOIN (
             SELECT about,
                    count(*) FILTER (WHERE kind = 'reminder' AND state = 'sent') AS reminders_sent,
