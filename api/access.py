@@ -22,6 +22,7 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 from api.keys import read_key
 from api.problems import Problem
 from domain.access import PUBLIC, Action, Extent
+from domain.links import PersonalLink
 from domain.refusals import Fault, NotFound
 from domain.rounds import Invitation
 from services.commands import Command
@@ -173,6 +174,11 @@ async def _without_right(request: Request, known: Visitor, action: Action) -> Pr
     if request.method in SAFE_METHODS:
         return Problem("not-found", f"There is nothing at {request.url.path}.")
     await record_refusal(request, known, action)
+    return no_right()
+
+
+def no_right() -> Problem:
+    """Return the answer to somebody who may not give a command at all."""
     return Problem(
         "forbidden",
         "Your roles, or the way in which you came, do not allow this. Nothing was stored.",
@@ -241,11 +247,27 @@ async def must_cover_invitation(right: Right, invitation_id: UUID) -> None:
         invitation = await services.store.read(Invitation, invitation_id)
         if right.covers({invitation.party_id}, invitation.id):
             return
-        if right.request.method not in SAFE_METHODS:
-            await record_refusal(right.request, right.visitor, right.action)
-            # Nobody must see by the position that something was recorded: of what is not there, nothing is.
-            right.request.state.position = None
+        await _record_without_a_word(right)
     raise Problem("not-found", f"There is no invitation {invitation_id}.")
+
+
+async def must_cover_link(right: Right, link_id: UUID) -> None:
+    """Answer as if there were no such personal link when it is out of reach, or not there."""
+    services: Services = right.request.app.state.services
+    with suppress(NotFound):
+        link = (await services.store.read(PersonalLink, link_id)).facts
+        if right.covers({link.party_id}, link.invitation_id):
+            return
+        await _record_without_a_word(right)
+    raise Problem("not-found", f"There is no personal link {link_id}.")
+
+
+async def _record_without_a_word(right: Right) -> None:
+    """Record that somebody reached beyond their own records, and say nothing of it."""
+    if right.request.method not in SAFE_METHODS:
+        await record_refusal(right.request, right.visitor, right.action)
+        # Nobody must see by the position that something was recorded: of what is not there, nothing is.
+        right.request.state.position = None
 
 
 # Coming in and going out.

@@ -33,12 +33,17 @@ TAGS = [
     {"name": "invitations", "description": "One questionnaire at one party: its due date and its response."},
     {"name": "gaps", "description": "What parties say they need, each figure open to the answers behind it."},
     {"name": "letters", "description": "Everything that was planned to be sent, and what became of it."},
+    {
+        "name": "links",
+        "description": "Personal links: who answers by a letter, and which section.",
+    },
     {"name": "chemicals", "description": "The entries of Annex III."},
     {"name": "programme", "description": "Who delivers assistance: regional centres and offices."},
     {
         "name": "history",
         "description": "The event log: of one record, of everything, and how far it reaches.",
     },
+    {"name": "people", "description": "Accounts, and the roles that they hold."},
     {"name": "commands", "description": "How a command ended, by its key."},
     {"name": "access", "description": "Who acts, and with which token."},
     {"name": "health", "description": "Whether the site is alive, and what it depends on."},

@@ -6,14 +6,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from api.access import allowed
+from api.access import Asking, allowed
 from api.http import Calling, CallingOnVersion, CodeCursor, Limit, Model, Page, Reading, found, page, tag
 from api.openapi import problems, problems_of_command
-from domain.access import Action
+from domain.access import Action, may
 from domain.parties import Category, ContactRole, Language, Particulars, Region
 from projections import parties as questions
 from projections.reading import Record
 from services.commands import Recorded
+from services.entrance import Visitor
 from services.parties import EndContact, NameContact, RegisterParty
 
 router = APIRouter(prefix="/parties", tags=["parties"])
@@ -49,8 +50,10 @@ class PartyRecord(Model):
     language: Language
     """The language in which it is written to."""
     official_contact_point: UUID | None
-    """The id of the person who speaks for it; names are kept apart from the log."""
+    """The id of the person who speaks for it, for those who may see contacts; empty for all others. Names are
+    kept apart from the log."""
     designated_national_authority: UUID | None
+    """The same for the other role."""
     source: str
     confidence: str
     """How sure these facts are."""
@@ -77,6 +80,7 @@ class NewContact(Model):
 )
 async def list_parties(
     request: Request,
+    visitor: Asking,
     picture: Reading,
     region: Annotated[Region | None, Query(description="Only parties of this regional group.")] = None,
     category: Annotated[Category | None, Query(description="Only parties of this category.")] = None,
@@ -85,7 +89,8 @@ async def list_parties(
 ) -> PartyPage:
     """Return the parties by their ISO code, all or those of a region or category."""
     rows = await questions.parties(picture, region, category, cursor, limit + 1)
-    return PartyPage.model_validate(page(request, picture, rows, limit, "iso3"))
+    shown = [_shown_to(visitor, row) for row in rows]
+    return PartyPage.model_validate(page(request, picture, shown, limit, "iso3"))
 
 
 @router.get(
@@ -96,12 +101,20 @@ async def list_parties(
     dependencies=[allowed(Action.SEE_REFERENCE)],
 )
 async def read_party(
+    visitor: Asking,
     picture: Reading,
     response: Response,
     party: Annotated[str, Path(max_length=36, description="The id of the party, or its ISO code: KEN.")],
 ) -> Record:
-    """Return one party, with the ids of those who speak for it."""
-    return tag(response, await _party(picture, party))
+    """Return one party, with the ids of those who speak for it to those who may see contacts."""
+    return tag(response, _shown_to(visitor, await _party(picture, party)))
+
+
+def _shown_to(visitor: Visitor | None, record: Record) -> Record:
+    """Return what somebody may see of a party."""
+    if may(visitor.subject if visitor else None, Action.SEE_CONTACTS, {record["id"]}):
+        return record
+    return record | dict.fromkeys(ContactRole, None)
 
 
 async def _party(picture: Reading, party: str) -> Record:

@@ -86,6 +86,8 @@ class Action(StrEnum):
     """Write answers to a questionnaire."""
     SUBMIT = "submit"
     """Hand in the answers to a questionnaire."""
+    SEE_LINKS = "see links"
+    """See the personal links to a questionnaire: who may answer it, or a section of it, and until when."""
     FORWARD = "forward"
     """Forward a section to a colleague."""
     REVOKE_LINKS = "revoke links"
@@ -106,6 +108,7 @@ READING = frozenset(
         Action.SEE_INVITATIONS,
         Action.SEE_DRAFTS,
         Action.SEE_NEEDS,
+        Action.SEE_LINKS,
         Action.SEE_LETTERS,
         Action.SEE_HISTORY,
         Action.EXPORT_LOG,
@@ -155,6 +158,7 @@ ACCESS: dict[Action, dict[Role, Reach]] = {
     # Only a party speaks for a party: the Secretariat does not write its answers.
     Action.ANSWER: _own(Role.PARTY_CONTACT),
     Action.SUBMIT: _own(Role.PARTY_CONTACT),
+    Action.SEE_LINKS: _all(*_STAFF) | _own(Role.PARTY_CONTACT),
     Action.FORWARD: _own(Role.PARTY_CONTACT),
     Action.REVOKE_LINKS: _all(Role.PROGRAMME_MANAGER, Role.ADMINISTRATOR) | _own(Role.PARTY_CONTACT),
     Action.MANAGE_PEOPLE: _all(Role.ADMINISTRATOR),
@@ -186,6 +190,7 @@ WAYS: dict[Way, frozenset[Action]] = {
             Action.SEE_DRAFTS,
             Action.ANSWER,
             Action.SUBMIT,
+            Action.SEE_LINKS,
             Action.FORWARD,
             Action.REVOKE_LINKS,
         }
@@ -294,6 +299,12 @@ class Subject(BaseModel):
     def may_answer(self, section: str) -> bool:
         """Whether a section of a questionnaire is among those that the subject was asked to answer."""
         return self.section is None or self.section == section
+
+
+def never_may(roles: Collection[Role], way: Way, action: Action) -> bool:
+    """Whether an action is out of reach for such roles by such a way, with whatever record: whoever asks is
+    told so. What is refused for the sake of the record is answered as if there were none."""
+    return action not in WAYS[way] or ACCESS[action].keys().isdisjoint(roles)
 
 
 def may(

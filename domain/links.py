@@ -14,7 +14,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from domain.access import Grant, Role
-from domain.aggregates import Aggregate, Moment, Stamp
+from domain.aggregates import Aggregate, Moment, Stamp, identify
 from domain.parties import Party
 from domain.people import Account, Reason
 from domain.refusals import NotAllowed, NotFound
@@ -103,6 +103,11 @@ class PersonalLink(Aggregate):
 
 def _facts(event: LinkFacts) -> LinkFacts:
     return LinkFacts(**{name: getattr(event, name) for name in LinkFacts.model_fields})
+
+
+def forwarded_link_id(by: UUID, key: UUID) -> UUID:
+    """Return the id of the link that a contact forwards by a command: sent twice under one key, it is one."""
+    return identify("forwarded link", by, key)
 
 
 def ends_at(due_at: datetime, now: datetime) -> datetime:

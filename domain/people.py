@@ -157,6 +157,12 @@ def refusal_id(key: UUID) -> UUID:
     return identify("refusal", key)
 
 
+def new_person_id(by: UUID, key: UUID) -> UUID:
+    """Return the id of somebody whom a person brings into the directory by a command: sent twice under one
+    key, it brings in one."""
+    return identify("person", by, key)
+
+
 def actor(person_id: UUID) -> str:
     """Return how a person is named as the actor of an event."""
     return f"person:{person_id}"

@@ -231,16 +231,23 @@ async def numbers(picture: Picture) -> dict[str, int]:
     return {row["role"]: row["people"] for row in rows}
 
 
+_LINKS = """
+    SELECT k.*, l.state AS letter_state, l.reason AS letter_reason FROM personal_links k
+    LEFT JOIN letters l ON l.link_id = k.id
+"""
+"""With what became of the letter that brings the link, for links that were forwarded."""
+
+
 async def links(
     picture: Picture, invitation_id: UUID | None = None, contact_id: UUID | None = None, limit: int = 500
 ) -> list[Record]:
     """Return personal links for an invitation, or by the right of a contact, the newest first."""
     return await picture.all(
-        """
-        SELECT * FROM personal_links
-        WHERE (%(invitation_id)s::uuid IS NULL OR invitation_id = %(invitation_id)s)
-          AND (%(contact_id)s::uuid IS NULL OR contact_id = %(contact_id)s)
-        ORDER BY made_at DESC, id LIMIT %(limit)s
+        f"""
+        {_LINKS}
+        WHERE (%(invitation_id)s::uuid IS NULL OR k.invitation_id = %(invitation_id)s)
+          AND (%(contact_id)s::uuid IS NULL OR k.contact_id = %(contact_id)s)
+        ORDER BY k.made_at DESC, k.id LIMIT %(limit)s
         """,
         invitation_id=invitation_id,
         contact_id=contact_id,
@@ -250,7 +257,7 @@ async def links(
 
 async def link(picture: Picture, id: UUID) -> Record | None:
     """Return one personal link, None when there is none."""
-    return await picture.one("SELECT * FROM personal_links WHERE id = %(id)s", id=id)
+    return await picture.one(f"{_LINKS} WHERE k.id = %(id)s", id=id)
 
 
 async def refusals(

@@ -5,10 +5,29 @@ hold the ids of people and nothing else.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 from uuid import UUID
 
 from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from domain.aggregates import Line
+
+
+class Entry(BaseModel):
+    """What somebody tells the directory of a person who is new to it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: Annotated[Line, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    email: Annotated[
+        Line,
+        StringConstraints(strip_whitespace=True, max_length=300, pattern=r"^[^@\s<>]+@[^@\s<>]+$"),
+    ]
+    """A mail address, such as ana@example.org."""
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en"
+    """The language in which the person is written to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +56,14 @@ class Directory:
                 "name = excluded.name, email = excluded.email, language = excluded.language, "
                 "role = excluded.role",
                 [(person.id, person.name, person.email, person.language, person.role) for person in people],
+            )
+
+    async def enter(self, id: UUID, entry: Entry) -> None:
+        """Add somebody new. Whoever stands under the id already stays as they are."""
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                "INSERT INTO directory.people VALUES (%s, %s, %s, %s) ON CONFLICT (id) DO NOTHING",
+                (id, entry.name, entry.email, entry.language),
             )
 
     async def find(self, id: UUID) -> Person | None:
@@ -69,6 +96,17 @@ class Directory:
                 "SELECT id, name FROM directory.people WHERE id = ANY(%s)", (ids,)
             )
             return dict(await cursor.fetchall())
+
+    async def people(self, ids: list[UUID]) -> dict[UUID, Person]:
+        """Return those among ``ids`` who are still in the directory."""
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=class_row(Person)) as cursor,
+        ):
+            await cursor.execute(
+                "SELECT id, name, email, language, role FROM directory.people WHERE id = ANY(%s)", (ids,)
+            )
+            return {person.id: person for person in await cursor.fetchall()}
 
     async def erase(self, id: UUID) -> None:
         """Remove a person from the directory. Histories keep the id and stay as they are."""

@@ -13,9 +13,8 @@ from uuid import UUID, uuid4
 from psycopg.errors import ForeignKeyViolation
 from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from domain.aggregates import Line
 from domain.letters import Letter
 from domain.links import (
     LinkFacts,
@@ -33,32 +32,15 @@ from domain.questionnaires import Questionnaire
 from domain.refusals import NotFound
 from domain.rounds import Invitation
 from services.commands import Command, Recorded, Unit
-from services.directory import Directory, Person
+from services.directory import Directory, Entry
 from services.hashing import hashed, new_secret
 from services.settings import Settings
 
 SectionName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
-Address = Annotated[
-    Line,
-    StringConstraints(strip_whitespace=True, max_length=300, pattern=r"^[^@\s<>]+@[^@\s<>]+$"),
-]
-"""A mail address, such as ana@example.org."""
-
 NO_LONGER_CONTACT = "The person does not speak for the party any more."
 """Why links are revoked when the contact of a party changes."""
-
-
-class Colleague(BaseModel):
-    """Who is asked to answer a section."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    name: Annotated[Line, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-    email: Address
-    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en"
-    """The language in which the colleague is written to."""
 
 
 class MakeLink(Command):
@@ -79,7 +61,7 @@ class ForwardSection(Command):
     id: UUID
     invitation_id: UUID
     colleague_id: UUID
-    colleague: Colleague
+    colleague: Entry
     """Goes to the directory when nothing stands against it, and nowhere else."""
     section: SectionName
 
@@ -266,7 +248,7 @@ class Links:
                 planned, invitation.id, invitation.party_id, command.id, invitation.due_at, unit.stamp
             )
         )
-        await self._directory.keep(Person(command.colleague_id, **dict(command.colleague)))
+        await self._directory.enter(command.colleague_id, command.colleague)
         return await self._keep(unit, command.id, facts, None)
 
     async def exchange(self, unit: Unit, command: ExchangeLink) -> Recorded:

@@ -86,6 +86,8 @@ class KnownCommand:
     reply: bytes
     last_position: int | None
     recorded_at: datetime
+    actor: str
+    """Who gave it, as events name them."""
 
 
 class LoggedEvent(NamedTuple):
@@ -399,7 +401,8 @@ class LogReader:
     async def command(self, key: UUID) -> KnownCommand | None:
         """Return what is known of a command by its key."""
         cursor = await self._connection.execute(
-            "SELECT key, digest, outcome, reply, last_position, recorded_at FROM log.commands WHERE key = %s",
+            "SELECT key, digest, outcome, reply, last_position, recorded_at, actor "
+            "FROM log.commands WHERE key = %s",
             (key,),
             binary=True,
         )

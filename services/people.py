@@ -1,7 +1,6 @@
 """What may be asked about people: open an account, grant, change and end roles, erase somebody.
 
-Commands name people by id and nothing else: whoever opens an account writes name and address into the
-directory first (services.directory.Directory.keep).
+Commands name people by id. Only who opens an account says who it is, for the directory and for nothing else.
 """
 
 from uuid import UUID
@@ -12,17 +11,19 @@ from domain.people import Account, Reason, Refusal, must_be_new, refusal_id
 from domain.programme import DeliveryPartner
 from domain.refusals import NotFound
 from services.commands import Command, Recorded, Unit
-from services.directory import Directory
+from services.directory import Directory, Entry
 from services.links import NO_LONGER_CONTACT, Links
 
 ERASED = "The person was erased from the directory."
 
 
 class OpenAccount(Command):
-    """Open the account of a person who is in the directory. It holds no role yet."""
+    """Open the account of a person. It holds no role yet."""
 
     creates = True
     person_id: UUID
+    entry: Entry | None = None
+    """Who it is, for the directory; none for somebody who is in it already."""
 
 
 class GrantRole(Command):
@@ -77,6 +78,8 @@ class People:
 
     async def open_account(self, unit: Unit, command: OpenAccount) -> Recorded:
         must_be_new(await unit.find(Account, command.person_id))
+        if command.entry is not None:
+            await self._directory.enter(command.person_id, command.entry)
         await self._must_be_known(command.person_id)
         account = Account.open(command.person_id, unit.stamp)
         unit.add(account)

@@ -165,6 +165,7 @@ async def _show(page: Page, invitation: Record, sheet: Sheet, status: int = 200)
         "phrases": phrases,
         "zone": zone,
         "may_send": page.may(Action.SUBMIT, {invitation["party_id"]}, invitation["id"]),
+        "may_forward": page.may(Action.FORWARD, {invitation["party_id"]}, invitation["id"]),
         "asked_section": page.visitor.subject.section if page.visitor else None,
         "key": new_key(),
     }

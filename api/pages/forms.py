@@ -19,6 +19,7 @@ from api.problems import KINDS, of_refusal
 from domain.aggregates import Stamp
 from domain.refusals import Fault
 from services.commands import Command
+from services.directory import Entry
 from services.store import Answer, RefusalRecord, Request, digest
 
 
@@ -76,6 +77,16 @@ class Filled:
             self.fault(name, str(error))
             return ()
 
+    def entry(self, name_wanted: str, email_wanted: str) -> Entry | None:
+        """Read name, address and language of somebody who is new to the directory; None when it cannot be
+        read, which is noted in the words given."""
+        try:
+            return Entry(name=self["name"], email=self["email"], language=self["language"] or "en")
+        except ValidationError as error:
+            for where in dict.fromkeys(str(found["loc"][0]) for found in error.errors()):
+                self.fault(where, email_wanted if where == "email" else name_wanted)
+            return None
+
     def refuse(self, answer: Answer) -> None:
         """Note why a command was refused."""
         refusal = RefusalRecord.model_validate_json(answer.reply)
@@ -103,10 +114,15 @@ def read_uuid(written: Any) -> UUID | None:
         return None
 
 
+def key_of(form: FormData) -> UUID:
+    """Return the key under which a form was shown, from which the ids of what it makes can be computed."""
+    return read_key(str(form.get("key") or new_key()))
+
+
 async def give(visit: Visit, command: Command, actor: UUID, form: FormData) -> Answer:
     """Give a command in the name of ``actor``, under the key of the form and based on its version."""
     await must_be_allowed(visit.request, command)
-    key = read_key(str(form.get("key") or new_key()))
+    key = key_of(form)
     visit.request.state.key = key
     stamp = Stamp(by=f"person:{actor}", at=datetime.now(UTC), because=f"request:{key}")
     version = str(form.get("version") or "")

@@ -1,17 +1,25 @@
-"""Where the personal link of a letter leads: a page that says for what it is, with a button that opens it.
+"""Where the personal link of a letter leads, and the page on which a contact forwards a section.
 
-To look at the page changes nothing, since programs that look for harm in letters follow every link in them.
-The address holds the secret of the link, so no other page is told where the reader came from.
+A link leads to a page that says for what it is, with a button that opens it. To look at the page changes
+nothing, since programs that look for harm in letters follow every link in them. The address holds the secret
+of the link, so no other page is told where the reader came from.
 """
+
+from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from api.access import allowed, look_at_link, open_link
+from api.access import Rights, allowed, look_at_link, must_cover_invitation, must_cover_link, open_link
 from api.pages import phrases
+from api.pages.forms import Filled, give, key_of, must_be_done, new_key
 from api.pages.frame import Page, Visiting
 from domain.access import Action
-from projections import rounds
-from services.links import Link
+from domain.forms import Form, Section
+from domain.links import forwarded_link_id
+from domain.people import new_person_id
+from projections import access, questionnaires, rounds
+from projections.reading import Record
+from services.links import ForwardSection, Link, RevokeLink
 
 router = APIRouter()
 
@@ -49,11 +57,15 @@ async def _show(page: Page, link: Link | None, lang: str) -> Response:
     if link is None or invitation is None:
         response = page.show("links/ended.html", 404, spoken="en", all_phrases=phrases.PHRASES)
     else:
-        language = phrases.spoken(lang or invitation["language"])
+        holder = await page.services.directory.find(link.holder_id) if link.section else None
+        language = phrases.spoken(lang or (holder.language if holder else invitation["language"]))
+        form = await _form(page, invitation)
         response = page.show(
             "links/landing.html",
             invitation=invitation,
             link_of_letter=link,
+            section=_section(form, link.section),
+            default_language=form.default_language,
             spoken=language,
             say=phrases.PHRASES[language],
             languages=list(phrases.PHRASES),
@@ -62,3 +74,101 @@ async def _show(page: Page, link: Link | None, lang: str) -> Response:
         )
     response.headers.update(HEADERS)
     return response
+
+
+async def _form(page: Page, invitation: Record) -> Form:
+    found = await questionnaires.form(
+        page.picture, invitation["questionnaire_id"], invitation["form_version"]
+    )
+    return Form.model_validate(page.found(found)["form"])
+
+
+def _section(form: Form, name: str | None) -> Section | None:
+    return next((section for section in form.sections if name and section.name == name), None)
+
+
+# Forwarding a section.
+
+FORWARD = "/invitations/{invitation_id:uuid}/sections/{section}/forward"
+TAKEN_BACK = "It was withdrawn by the party."
+"""What the history says of a link that a contact has withdrawn."""
+
+
+@router.get(FORWARD, dependencies=[allowed(Action.FORWARD)])
+async def ask(visit: Visiting, right: Rights, invitation_id: UUID, section: str, lang: str = "") -> Response:
+    """Ask whom to forward a section to, and show who was asked already."""
+    await must_cover_invitation(right, invitation_id)
+    async with visit.look() as page:
+        return await _show_asked(page, invitation_id, section, lang, Filled({}))
+
+
+@router.post(FORWARD, dependencies=[allowed(Action.FORWARD)])
+async def forward(
+    visit: Visiting, right: Rights, invitation_id: UUID, section: str, lang: str = ""
+) -> Response:
+    """Forward a section to a colleague, who is written to."""
+    await must_cover_invitation(right, invitation_id)
+    form = await visit.form()
+    filled = Filled.of(form)
+    say = phrases.PHRASES[phrases.spoken(lang)]
+    entry = filled.entry(say["name_wanted"], say["email_wanted"])
+    if entry is not None:
+        key = key_of(form)
+        command = ForwardSection(
+            id=forwarded_link_id(visit.actor, key),
+            invitation_id=invitation_id,
+            colleague_id=new_person_id(visit.actor, key),
+            colleague=entry,
+            section=section,
+        )
+        answer = await give(visit, command, visit.actor, form)
+        if answer.outcome == "done":
+            return visit.go(_path(invitation_id, section), answer.position, lang=lang)
+        filled.refuse(answer)
+    async with visit.look() as page:
+        return await _show_asked(page, invitation_id, section, lang, filled)
+
+
+@router.post(
+    "/invitations/{invitation_id:uuid}/sections/{section}/links/{link_id:uuid}/withdraw",
+    dependencies=[allowed(Action.REVOKE_LINKS)],
+)
+async def withdraw(
+    visit: Visiting, right: Rights, invitation_id: UUID, section: str, link_id: UUID, lang: str = ""
+) -> Response:
+    """Make the link of a colleague good for nothing. What they have saved stays."""
+    await must_cover_link(right, link_id)
+    command = RevokeLink(link_id=link_id, reason=TAKEN_BACK)
+    answer = await give(visit, command, visit.actor, await visit.form())
+    must_be_done(answer)
+    return visit.go(_path(invitation_id, section), answer.position, lang=lang)
+
+
+def _path(invitation_id: UUID, section: str) -> str:
+    return f"/invitations/{invitation_id}/sections/{section}/forward"
+
+
+async def _show_asked(page: Page, invitation_id: UUID, name: str, lang: str, filled: Filled) -> Response:
+    invitation = page.found(await rounds.invitation(page.picture, invitation_id))
+    form = await _form(page, invitation)
+    section = page.found(_section(form, name))
+    language = lang if lang in form.languages else invitation["language"]
+    spoken = phrases.spoken(language)
+    rows = [row for row in await access.links(page.picture, invitation_id) if row["section"]]
+    return page.show(
+        "links/forward.html",
+        filled.status,
+        invitation=invitation,
+        form=form,
+        section=section,
+        labels={each.name: each.label for each in form.sections},
+        rows=rows,
+        names=await page.services.directory.names([row["holder_id"] for row in rows]),
+        language=language,
+        spoken=spoken,
+        say=phrases.PHRASES[spoken],
+        phrases=phrases,
+        zone=invitation["time_zone"],
+        filled=filled,
+        key=new_key(),
+    )

@@ -2,18 +2,18 @@
 
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from fastapi import APIRouter, Response
 from pydantic import ValidationError
 
 from api.access import allowed
-from api.pages.forms import Filled, give, must_be_done, new_key
+from api.pages.forms import Filled, give, key_of, must_be_done, new_key
 from api.pages.frame import Page, Visit, Visiting, nothing_here
 from domain.access import OWNERS, Action, Grant, Role
+from domain.people import new_person_id
 from projections import access, parties, programme
 from services.commands import Command
-from services.directory import Person
 from services.people import ChangeRole, EndRole, ErasePerson, GrantRole, OpenAccount
 
 router = APIRouter()
@@ -47,16 +47,12 @@ async def open_account(visit: Visiting) -> Response:
     """Write somebody into the directory, and open their account."""
     form = await visit.form()
     filled = Filled.of(form)
-    name = filled.words("name", "Give the person’s name.")
-    email = filled["email"]
-    if email.count("@") != 1 or email.startswith("@") or email.endswith("@") or " " in email:
-        filled.fault("email", "Give a mail address, such as ana@example.org.")
-    if not filled.faults:
-        person = Person(uuid4(), name[:200], email[:300])
-        await visit.services.directory.keep(person)
-        answer = await give(visit, OpenAccount(person_id=person.id), visit.actor, form)
+    entry = filled.entry("Give the person’s name.", "Give a mail address, such as ana@example.org.")
+    if entry is not None:
+        person_id = new_person_id(visit.actor, key_of(form))
+        answer = await give(visit, OpenAccount(person_id=person_id, entry=entry), visit.actor, form)
         must_be_done(answer)
-        return visit.go(f"/people/{person.id}", answer.position)
+        return visit.go(f"/people/{person_id}", answer.position)
     async with visit.look() as page:
         return await _list(page, filled)
 

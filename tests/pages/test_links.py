@@ -1,13 +1,19 @@
-"""The page behind the personal link of a letter, on a small screen."""
+"""The page behind the personal link of a letter, on a small screen, and forwarding a section."""
+
+from uuid import UUID
 
 import pytest
 
+from domain.letters import LetterKind
 from domain.links import PersonalLink
+from domain.rounds import Invitation
 from services.hashing import new_secret
+from services.letters import SendLetter
 from services.links import RevokeLink
 from services.wiring import Services
-from tests.cast import Office
-from tests.pages.conftest import Hire, Reader, Survey, a_link
+from tests.cast import Office, Postbox
+from tests.pages.conftest import Hire, Reader, Survey, a_link, open_link
+from tests.services.test_links import link_in
 
 PHONE = {"viewport": {"width": 360, "height": 740}}
 
@@ -56,3 +62,92 @@ async def test_links_that_are_not_good_are_answered_alike(
         await stranger.must_be_good()
     assert len(set(answers)) == 1
     assert "This link is not good any more" in await stranger.text()
+
+
+# Forwarding a section.
+
+
+async def ask(contact: Reader, name: str = "Njeri Kamau", email: str = "njeri@example.org") -> None:
+    """Fill in whom to ask, and press the button."""
+    await contact.page.get_by_label("Name of the colleague").fill(name)
+    await contact.page.get_by_label("Mail address of the colleague").fill(email)
+    await contact.press("Write to the colleague")
+
+
+async def send_letters(services: Services, office: Office, invitation_id: UUID) -> None:
+    """Send the letters to colleagues that are due, as the clock does."""
+    invitation = await services.store.read(Invitation, invitation_id)
+    for letter in invitation.letters:
+        if letter.kind is LetterKind.FORWARDING:
+            await office.do(SendLetter(letter_id=letter.letter_id))
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+async def test_a_contact_asks_a_colleague_who_answers_one_section_until_it_is_withdrawn(
+    hire: Hire, survey: Survey, services: Services, office: Office, postbox: Postbox, scripts: bool
+) -> None:
+    contact = await hire(None, java_script_enabled=scripts, **PHONE)
+    await open_link(contact, survey.kenya, "KEN")
+    await contact.page.get_by_role("link", name="Ask a colleague").nth(1).click()
+    section = (await contact.heading()).removeprefix("Ask a colleague to answer “").removesuffix("”")
+    await ask(contact)
+    said = await contact.text()
+    assert "Njeri Kamau" in said
+    assert "The letter is on its way." in said
+    if scripts:
+        await contact.must_be_good()
+
+    await send_letters(services, office, survey.kenya)
+    [letter] = postbox.letters
+    assert str(letter["To"]) == "Njeri Kamau <njeri@example.org>"
+    colleague = await hire(None, java_script_enabled=scripts, **PHONE)
+    await colleague.open(f"/l/{link_in(letter)}")
+    assert f"You were asked to answer one section: {section}." in await colleague.text()
+    if scripts:
+        await colleague.must_be_good()
+    await colleague.press("Open the section")
+    assert await colleague.page.locator("section.section h2").all_inner_texts() == [section]
+    assert await colleague.page.get_by_role("button", name="Send the answer").count() == 0
+    assert await colleague.page.get_by_role("link", name="Ask a colleague").count() == 0
+    if scripts:
+        await colleague.must_be_good()
+
+    await contact.open(contact.page.url.removeprefix(contact.site))
+    assert "Last opened on" in await contact.text()
+    await contact.page.get_by_role("button", name="Withdraw").click()
+    await contact.page.get_by_text("Withdrawn.").wait_for()
+    await colleague.open(f"/invitations/{survey.kenya}/answer")
+    assert await colleague.heading() == "Sign in"
+
+
+async def test_whom_to_ask_is_said_in_full_and_in_the_language_of_the_page(
+    reader: Reader, survey: Survey
+) -> None:
+    await open_link(reader, survey.kenya, "KEN", "?lang=fr")
+    await reader.page.get_by_role("link", name="Demander à un collègue").first.click()
+    await reader.page.get_by_label("Nom du collègue").fill("Njeri Kamau")
+    await reader.page.get_by_label("Adresse électronique du collègue").fill("njeri")
+
+    await reader.press("Écrire au collègue")
+
+    assert "Indiquez une adresse électronique" in await reader.text()
+    assert await reader.page.get_by_label("Nom du collègue").input_value() == "Njeri Kamau"
+    await reader.must_be_good()
+
+
+async def test_pressing_twice_asks_once(hire: Hire, survey: Survey, services: Services) -> None:
+    contact = await hire(None)
+    await open_link(contact, survey.kenya, "KEN")
+    await contact.page.get_by_role("link", name="Ask a colleague").first.click()
+    form: dict[str, str | float | bool] = {
+        "key": await contact.page.locator("input[name=key]").input_value(),
+        "name": "Njeri Kamau",
+        "email": "njeri@example.org",
+        "language": "en",
+    }
+    for _ in range(2):
+        response = await contact.page.request.post(
+            contact.page.url, form=form, headers={"Sec-Fetch-Site": "same-origin"}, max_redirects=0
+        )
+        assert response.status == 303
+    assert len((await services.store.read(Invitation, survey.kenya)).forwarded) == 1

@@ -19,11 +19,11 @@ from projections import access
 from projections.reading import Tables
 from projections.runner import Runner
 from services.commands import Recorded
-from services.directory import Person
+from services.directory import Entry, Person
 from services.entrance import Entrance, Visitor
 from services.hashing import hashed, new_secret
 from services.letters import SendLetter
-from services.links import Colleague, ForwardSection, MakeLink, RevokeLink
+from services.links import ForwardSection, MakeLink, RevokeLink
 from services.log import LogReader
 from services.parties import EndContact, NameContact
 from services.people import EndRole, GrantRole, OpenAccount
@@ -72,7 +72,7 @@ class Story:
             id=uuid4(),
             invitation_id=self.invitation,
             colleague_id=to.id,
-            colleague=Colleague(name=to.name, email=to.email, language=to.language),
+            colleague=Entry(name=to.name, email=to.email, language=to.language),
             section=section,
         )
         return await self.services.execute(command, Request(Stamp(by=actor(by.id), at=NOW)))

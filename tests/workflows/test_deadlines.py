@@ -1,13 +1,20 @@
 """Months of a round pass on the time-skipping server; the log says what was done when."""
 
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
+from domain.aggregates import Stamp
 from domain.letters import Letter, LetterKind
+from domain.parties import ContactRole
+from domain.people import actor
 from domain.rounds import Due, Invitation, InvitationState, Schedule, invitation_id
+from projections import access as links
 from projections import letters
+from services.directory import Entry
+from services.links import ForwardSection
 from services.rounds import ExtendInvitation, SubmitResponse, WithdrawInvitation
-from tests.cast import KENYA, PERU, Postbox
+from services.store import Request
+from tests.cast import KENYA, PERU, Postbox, contact_of
 from tests.workflows.conftest import SkippingClockwork
 from workflows.triggers import workflow_id
 
@@ -186,3 +193,34 @@ async def test_signals_that_come_again_and_out_of_order_change_nothing(
     await skipping.until(start + 50 * DAY)
 
     assert subjects(postbox) == ["Needs", "Reminder"]
+
+
+async def test_a_section_that_is_forwarded_brings_the_colleague_a_letter_once(
+    skipping: SkippingClockwork, postbox: Postbox
+) -> None:
+    start = skipping.office.now
+    round_id = await skipping.office.with_open_round(KENYA, due=Due(at=start + 30 * DAY))
+    id = invitation_id(round_id, KENYA)
+    await skipping.until(start + DAY)
+    command = ForwardSection(
+        id=uuid4(),
+        invitation_id=id,
+        colleague_id=uuid4(),
+        colleague=Entry(name="Njeri", email="njeri@example.org"),
+        section="needs",
+    )
+    contact = contact_of("KEN", ContactRole.OFFICIAL_CONTACT_POINT)
+    request = Request(Stamp(by=actor(contact.id), at=skipping.office.now))
+    postbox.down = True
+    assert (await skipping.services.execute(command, request)).outcome == "done"
+    await skipping.until(start + DAY + timedelta(hours=1))
+    assert subjects(postbox) == ["Needs"]
+
+    postbox.down = False
+    await skipping.until(start + 3 * DAY)
+
+    assert [str(letter["To"]) for letter in postbox.letters[1:]] == ["Njeri <njeri@example.org>"]
+    async with skipping.tables.picture(after=skipping.runner.position) as picture:
+        row = await links.link(picture, command.id)
+    assert row is not None
+    assert row["letter_state"] == "sent"
