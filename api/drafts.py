@@ -85,8 +85,8 @@ async def read_draft(
 ) -> DraftRecord:
     """Return what is saved and not yet handed in.
 
-    It belongs to the party: the Secretariat sees on the board that there is a draft and how far it goes, and no
-    answers. A colleague to whom a section was forwarded reads that section.
+    It belongs to the party: the Secretariat sees on the board that there is a draft and how far it goes,
+    and no answers. A colleague to whom a section was forwarded reads that section.
     """
     draft = await drafts.draft(picture, invitation_id)
     if draft is not None and not right.covers({draft["party_id"]}, invitation_id):

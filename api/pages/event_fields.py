@@ -17,11 +17,15 @@ from projections.reading import Record
 
 _OF_EVERY_EVENT = frozenset({*Aggregate.Event.model_fields, *Aggregate.Created.model_fields})
 
+_OF_ANSWERS = frozenset({"answers", "beside"})
+"""Fields that hold answers by the name of their question."""
+
 _PATHS: Mapping[str, str] = {
     "party": "/parties/{code}",
     "round": "/rounds/{id}",
     "invitation": "/invitations/{id}",
     "questionnaire": "/questionnaires/{id}",
+    "draft": "/history/{id}",
     "letter": "/history/{id}",
     "chemical": "/history/{id}",
     "delivery partner": "/history/{id}",
@@ -71,9 +75,9 @@ class Shower:
     def facts(self, event: Aggregate.Event) -> list[tuple[str, Shown]]:
         """Return the fields that an event has of its own."""
         return [
-            (words.field_name(name), self._answers(value) if name == "answers" else self.show(value))
+            (words.field_name(name), self._answers(value) if name in _OF_ANSWERS else self.show(value))
             for name in type(event).model_fields
-            if name not in _OF_EVERY_EVENT and (value := getattr(event, name)) not in (None, (), [])
+            if name not in _OF_EVERY_EVENT and (value := getattr(event, name)) not in (None, (), [], {})
         ]
 
     def show(self, value: Any) -> Shown:
@@ -132,8 +136,9 @@ class Shower:
         facts = []
         for name, value in answers.items():
             question = self._form.question(name) if self._form else None
-            if question is None:
-                facts.append((name, self.show(value)))
+            if question is None or value is None:
+                asked = words.title(question.label) if question else name
+                facts.append((asked, Shown("text", "No answer") if value is None else self.show(value)))
                 continue
             lines = words.answer(question, value, "en", self._form.default_language if self._form else "en")
             parts = tuple(Shown("text", line) for line in lines)

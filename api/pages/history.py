@@ -101,10 +101,12 @@ async def _people(page: Page, events: list[Aggregate.Event]) -> dict[UUID, str]:
 
 
 async def _form(page: Page, events: list[Aggregate.Event]) -> Form | None:
-    """Return the form by which the answers of an invitation are read."""
+    """Return the form by which the answers of an invitation or its draft are read."""
     if not any(hasattr(event, "answers") for event in events):
         return None
-    invitation = await rounds.invitation(page.picture, events[0].originator_id)
+    owner = await history.owner_of(page.picture, events[0].originator_id)
+    asked = owner["invitation_id"] if owner else None
+    invitation = await rounds.invitation(page.picture, asked) if asked else None
     if invitation is None:
         return None
     found = await questionnaires.form(
