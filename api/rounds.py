@@ -31,7 +31,7 @@ from domain.forms import Answers
 from domain.parties import Category, Region
 from domain.refusals import Fault, Invalid
 from domain.rounds import Audience, Due, InvitationState, Reason, Schedule, Title
-from projections import gaps
+from projections import gaps, questionnaires
 from projections import parties as party_questions
 from projections import rounds as questions
 from projections.reading import Picture, Record
@@ -491,9 +491,16 @@ def _answers(given: dict[str, JsonValue]) -> Answers:
 async def read_response(
     right: Rights, picture: Reading, response: Response, invitation_id: InvitationId
 ) -> ResponseRecord:
-    """Return what a party has answered, by the names of the questions."""
+    """Return what a party has answered, by the names of the questions.
+
+    A colleague to whom a section was forwarded reads that section.
+    """
     invitation = tag(response, await _invitation(right, picture, invitation_id))
     if invitation["received_at"] is None:
         found(None, "response to the invitation", invitation_id, picture)
     answers = await gaps.answers(picture, invitation_id)
+    section = right.visitor.subject.section
+    if section is not None:
+        asked = await questionnaires.form_of(picture, invitation)
+        answers = {name: answers[name] for name in answers.keys() & asked.names_in(section)}
     return ResponseRecord.model_validate(invitation | {"invitation_id": invitation_id, "answers": answers})

@@ -116,6 +116,15 @@ class Form(_Part):
         """Return the question of this name, or None."""
         return self._by_name.get(name)
 
+    def names_in(self, section: str | None) -> frozenset[str]:
+        """Return the names of the questions of one section; of all, where none is named."""
+        return frozenset(
+            question.name
+            for each in self.sections
+            if section is None or each.name == section
+            for question in each.questions
+        )
+
     def rules(self) -> Iterator[tuple[str, str, str]]:
         """Yield every rule as the name of its section or question, its column, and its expression."""
         for section in self.sections:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
+from domain.forms import Form
 from domain.questionnaires import Questionnaire
 from projections.reading import Picture, Record
 from projections.tables import Change, Projection, Table
@@ -104,3 +105,10 @@ async def form(picture: Picture, questionnaire_id: UUID, form_version: str) -> R
         id=questionnaire_id,
         form_version=form_version,
     )
+
+
+async def form_of(picture: Picture, invitation: Record) -> Form:
+    """Return the form by which a party was asked: the version that was issued, which is always there."""
+    found = await form(picture, invitation["questionnaire_id"], invitation["form_version"])
+    assert found is not None, "no round is opened without its form"
+    return Form.model_validate(found["form"])

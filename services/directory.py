@@ -10,9 +10,9 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
-from domain.aggregates import Line
+from domain.aggregates import on_one_line
 
 
 class Entry(BaseModel):
@@ -20,10 +20,15 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    name: Annotated[Line, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    name: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+        AfterValidator(on_one_line),
+    ]
     email: Annotated[
-        Line,
+        str,
         StringConstraints(strip_whitespace=True, max_length=300, pattern=r"^[^@\s<>]+@[^@\s<>]+$"),
+        AfterValidator(on_one_line),
     ]
     """A mail address, such as ana@example.org."""
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en"

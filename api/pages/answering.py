@@ -172,5 +172,7 @@ async def _show(page: Page, invitation: Record, sheet: Sheet, status: int = 200)
     if invitation["state"] in ("issued", "lapsed"):
         return page.show("answering/sheet.html", status, **common)
     refused = page.request.method == "POST"
+    asked = sheet.form.names_in(common["asked_section"])
     given = await gaps.answers(page.picture, invitation["id"])
+    given = {name: value for name, value in given.items() if name in asked}
     return page.show("answering/ended.html", 409 if refused else 200, refused=refused, given=given, **common)

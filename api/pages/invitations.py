@@ -8,7 +8,6 @@ from api.access import Rights, allowed, must_cover_invitation
 from api.pages.forms import Filled, give, new_key
 from api.pages.frame import Page, Visiting
 from domain.access import Action
-from domain.forms import Form
 from domain.rounds import Due
 from projections import gaps, letters, questionnaires, rounds
 from services.rounds import ExtendInvitation, WithdrawInvitation
@@ -27,7 +26,9 @@ async def file(visit: Visiting, right: Rights, id: UUID) -> Response:
 async def show_file(page: Page, id: UUID, doing: str = "", filled: Filled | None = None) -> Response:
     """Draw the file, with the form for what somebody is ``doing`` as it was filled in."""
     invitation = page.found(await rounds.invitation(page.picture, id))
-    form = await questionnaires.form(page.picture, invitation["questionnaire_id"], invitation["form_version"])
+    form = await questionnaires.form_of(page.picture, invitation)
+    asked = form.names_in(page.visitor.subject.section if page.visitor else None)
+    given = await gaps.answers(page.picture, id)
     may_see = page.may(Action.SEE_LETTERS)
     written = await letters.letters(page.picture, about=id) if may_see else []
     filled = filled or Filled({})
@@ -35,9 +36,9 @@ async def show_file(page: Page, id: UUID, doing: str = "", filled: Filled | None
         "invitations/file.html",
         filled.status,
         invitation=invitation,
-        form=Form.model_validate(form["form"]) if form else None,
+        form=form,
         language="en",
-        given=await gaps.answers(page.picture, id),
+        given={name: value for name, value in given.items() if name in asked},
         letters=sorted(written, key=lambda letter: (letter["planned_at"], str(letter["id"]))),
         doing=doing,
         filled=filled,

@@ -18,7 +18,6 @@ from domain.forms import Form, Section
 from domain.links import forwarded_link_id
 from domain.people import new_person_id
 from projections import access, questionnaires, rounds
-from projections.reading import Record
 from services.links import ForwardSection, Link, RevokeLink
 
 router = APIRouter()
@@ -59,7 +58,7 @@ async def _show(page: Page, link: Link | None, lang: str) -> Response:
     else:
         holder = await page.services.directory.find(link.holder_id) if link.section else None
         language = phrases.spoken(lang or (holder.language if holder else invitation["language"]))
-        form = await _form(page, invitation)
+        form = await questionnaires.form_of(page.picture, invitation)
         response = page.show(
             "links/landing.html",
             invitation=invitation,
@@ -74,13 +73,6 @@ async def _show(page: Page, link: Link | None, lang: str) -> Response:
         )
     response.headers.update(HEADERS)
     return response
-
-
-async def _form(page: Page, invitation: Record) -> Form:
-    found = await questionnaires.form(
-        page.picture, invitation["questionnaire_id"], invitation["form_version"]
-    )
-    return Form.model_validate(page.found(found)["form"])
 
 
 def _section(form: Form, name: str | None) -> Section | None:
@@ -150,7 +142,7 @@ def _path(invitation_id: UUID, section: str) -> str:
 
 async def _show_asked(page: Page, invitation_id: UUID, name: str, lang: str, filled: Filled) -> Response:
     invitation = page.found(await rounds.invitation(page.picture, invitation_id))
-    form = await _form(page, invitation)
+    form = await questionnaires.form_of(page.picture, invitation)
     section = page.found(_section(form, name))
     language = lang if lang in form.languages else invitation["language"]
     spoken = phrases.spoken(language)

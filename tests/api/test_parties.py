@@ -86,3 +86,19 @@ async def test_a_delivery_partner_is_registered_once(site: Site) -> None:
     assert refused.status_code == 409
     (found,) = (await site.read("/delivery-partners"))["items"]
     assert (found["centre_id"], found["city"]) == ("BC-SEN", "Dakar")
+
+
+async def test_who_speaks_for_a_party_is_told_to_those_who_may_see_contacts(
+    site: Site, office: Office
+) -> None:
+    roles = ("official_contact_point", "designated_national_authority")
+
+    async def told(to: Site, code: str) -> set[bool]:
+        [listed] = [each for each in (await to.read("/parties"))["items"] if each["iso3"] == code]
+        assert listed == await to.read(f"/parties/{code}")
+        return {listed[role] is not None for role in roles}
+
+    assert await told(site, "KEN") == {True}
+    async with site.speaking_for("KEN") as kenya:
+        assert await told(kenya, "KEN") == {True}
+        assert await told(kenya, "PER") == {False}

@@ -178,6 +178,23 @@ async def test_a_command_belongs_to_whoever_gave_it(site: Site, office: Office) 
     assert (await site.get("/commands/kenyas")).status_code == 200
 
 
+async def test_whoever_gave_a_command_can_ask_how_it_was_refused(site: Site, office: Office) -> None:
+    own, others = await issued(site)
+    async with site.speaking_for("KEN") as kenya, site.speaking_for("PER") as peru:
+        problem_of(await kenya.send("/rounds", {}, key="no right"), 403, "no-right")
+        bad = await kenya.send(f"/invitations/{own}/response", {"answers": {}}, key="no answer")
+        problem_of(bad, 422, "answers")
+        nothing = await kenya.send(f"/invitations/{others}/response", GOOD, key="not mine")
+        problem_of(nothing, 404, "not-found")
+
+        for key, code in (("no right", "no-right"), ("no answer", "answers")):
+            known = await kenya.read(f"/commands/{key}")
+            assert (known["outcome"], known["problem"]["code"]) == ("refused", code)
+            problem_of(await peru.get(f"/commands/{key}"), 404, "unknown-key")
+            assert (await site.read(f"/commands/{key}"))["outcome"] == "refused"
+        problem_of(await kenya.get("/commands/not mine"), 404, "unknown-key")
+
+
 async def test_a_refusal_for_want_of_rights_is_an_event_once_for_its_key(site: Site, office: Office) -> None:
     async with site.speaking_for("KEN") as kenya:
         refused = await kenya.send("/rounds", {}, key="not mine to open")
