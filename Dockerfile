@@ -12,9 +12,10 @@ RUN uv sync --frozen --no-dev --no-install-project \
 FROM python:3.13-slim
 WORKDIR /app
 ENV PATH=/app/.venv/bin:$PATH PYTHONPATH=/app PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-# A new volume on /letters takes its owner from here.
+# A new volume on one of these takes its owner from here.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin mandate \
-    && install --directory --owner=10001 --group=10001 /letters
+    && install --directory --owner=10001 --group=10001 /letters /checkpoints \
+    && install --directory --owner=10001 --group=10001 --mode=0700 /keys
 COPY --from=build /app/.venv .venv
 COPY domain domain
 COPY services services

@@ -16,6 +16,8 @@ from api import (
     gaps,
     health,
     history,
+    history_packs,
+    history_proofs,
     letters,
     links,
     openapi,
@@ -36,6 +38,8 @@ from api.problems import LastResort
 from projections.reading import Tables
 from services.entrance import Entrance
 from services.openid import OpenId
+from services.packs import Packs
+from services.pool import make_pool
 from services.settings import Settings
 from services.wiring import open_services
 
@@ -52,6 +56,8 @@ ROUTERS = (
     programme.router,
     history.router,
     people.router,
+    history_proofs.router,
+    history_packs.router,
     commands.router,
     sign_in.router,
 )
@@ -86,6 +92,7 @@ def create(settings: Settings | None = None) -> FastAPI:
     app.include_router(health.router)
     for router in ROUTERS:
         app.include_router(router, prefix=openapi.ROOT)
+    app.include_router(history_proofs.log_router)
     app.include_router(docs.router)
     app.include_router(pages.router)
     return app
@@ -95,8 +102,11 @@ def create(settings: Settings | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open what the routes use. It waits for nothing: with the database away, the site says so."""
     settings: Settings = app.state.settings
-    async with open_services(settings) as services, Tables(settings.reader_url) as tables:
+    proving = make_pool(settings.reader_url, "mandate proofs", autocommit=True)
+    async with open_services(settings) as services, Tables(settings.reader_url) as tables, proving:
         app.state.services = services
+        app.state.history_pool = proving
+        app.state.packs = Packs(proving)
         app.state.entrance = Entrance(services)
         app.state.tables = tables
         yield

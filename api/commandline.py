@@ -8,7 +8,7 @@ import asyncio
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -16,6 +16,7 @@ from rich.console import Console
 if TYPE_CHECKING:
     from services.settings import Settings
 
+Result = TypeVar("Result")
 PROJECT = Path(__file__).resolve().parents[1]
 
 app = typer.Typer(
@@ -105,9 +106,13 @@ def sink(
 
 @app.command(rich_help_panel=PROCESSES)
 def prepare() -> None:
-    """Make roles, database and tables where they are missing. Run it once, before the other processes."""
+    """Make roles, database and tables where they are missing. Run it once, before the other processes.
+
+    It ends with a failure when the history is not what was published of it: nothing should be opened then.
+    """
     from psycopg.conninfo import conninfo_to_dict
 
+    from projections import history
     from services import schema
 
     settings = _settings(*("superuser_url", "owner_url", "writer_url", "projector_url", "reader_url"))
@@ -115,6 +120,7 @@ def prepare() -> None:
     named = [conninfo_to_dict(url) for url in urls]
     passwords = {str(parts["user"]): str(parts.get("password", "")) for parts in named}
     _run(schema.prepare(settings.superuser_url, passwords, database=str(named[0]["dbname"])))
+    _run(_history(history.check(settings)))
     console.print("The database is ready.")
 
 
@@ -147,8 +153,8 @@ def work() -> None:
 
 @app.command(rich_help_panel=PROCESSES)
 def project() -> None:
-    """Keep the tables at the head of the event log."""
-    from projections.runner import run
+    """Keep the tables at the head of the event log, and prove the history."""
+    from projections.projector import run
 
     _run(run(_settings("projector_url")))
 
@@ -214,6 +220,18 @@ def _settings(*needed: str, data: Path | None = None) -> "Settings":
         console.print("To try Mandate on this machine, run: ./mandate up --demo")
         raise typer.Exit(2) from None
     return settings
+
+
+async def _history(work: Coroutine[Any, Any, Result]) -> Result:
+    """Do something with the history; end with 3 when it differs from what was published, and say how."""
+    from services.history_tree import HistoryDiffers
+    from services.keys import KeysError
+
+    try:
+        return await work
+    except (HistoryDiffers, KeysError) as difference:
+        console.print(f"The history is not as it was published. {difference}", style="red", markup=False)
+        raise typer.Exit(3) from None
 
 
 def _run(work: Coroutine[Any, Any, object]) -> None:

@@ -15,7 +15,7 @@ import psycopg
 import structlog
 
 from domain.history_notes import PublicKey
-from projections.history_tree import Follower, open_follower
+from projections.history_tree import Follower, TakenError, open_follower
 from projections.reading import Picture, Record
 from services.checkpoints import PublishedFolder, Publisher
 from services.history import ASK, MADE, end_alarms, open_alarms, raise_alarm
@@ -23,6 +23,7 @@ from services.history_audit import Audit, audit
 from services.history_tree import HistoryDiffers
 from services.keys import Keys, KeysError, open_keys
 from services.log import notifications
+from services.pool import NOTICE_LOSS
 from services.settings import Settings
 from services.witness import Cosigner
 
@@ -47,12 +48,13 @@ def log_keys(settings: Settings) -> Keys:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[tuple[Follower, Publisher]]:
+async def opened(settings: Settings, *, wait: bool = True) -> AsyncIterator[tuple[Follower, Publisher]]:
     """Give a follower that has caught up, and a publisher that has found it to extend what was published.
 
-    Raises HistoryDiffers when it does not.
+    Raises HistoryDiffers when it does not. Only one process at a time has them: others wait, or are told so
+    by TakenError.
     """
-    follower = await open_follower(settings)
+    follower = await open_follower(settings, wait=wait)
     async with follower.connection:
         await follower.catch_up()
         witness = PublicKey.parse(settings.witness_key).encoded if settings.witness_url else ""
@@ -84,10 +86,15 @@ async def run(settings: Settings) -> None:
 
 
 async def check(settings: Settings) -> None:
-    """Before anything is opened: raise HistoryDiffers when the history is not what was published of it."""
+    """Before anything is opened: raise HistoryDiffers when the history is not what was published of it.
+
+    Where another process makes checkpoints already, that one looks, and keeps the alarm.
+    """
     try:
-        async with opened(settings):
+        async with opened(settings, wait=False):
             return
+    except TakenError:
+        log.info("another process makes the checkpoints, and looks at the history")
     except HistoryDiffers as difference:
         await _keep_alarm(settings, str(difference))
         raise
@@ -139,15 +146,19 @@ async def _again_and_again(settings: Settings, work: Callable[[Settings], Awaita
 
 
 async def _keep_alarm(settings: Settings, message: str) -> None:
-    async with await psycopg.AsyncConnection.connect(settings.projector_url, autocommit=True) as connection:
+    async with await _connect(settings) as connection:
         # What it says changes with each event that comes in; the first alarm stands for all.
         if all(alarm.kind != "follower" for alarm in await open_alarms(connection)):
             await raise_alarm(connection, "follower", message)
 
 
+async def _connect(settings: Settings) -> psycopg.AsyncConnection:
+    return await psycopg.AsyncConnection.connect(settings.projector_url, autocommit=True, **NOTICE_LOSS)
+
+
 async def _follow(settings: Settings) -> None:
     """Follow the log until something fails. The follower listens before it reads."""
-    listener = await psycopg.AsyncConnection.connect(settings.projector_url, autocommit=True)
+    listener = await _connect(settings)
     async with listener, opened(settings) as (follower, publisher):
         await listener.execute("LISTEN log")
         await listener.execute(f"LISTEN {ASK}".encode())
@@ -177,9 +188,7 @@ async def _wait(listener: psycopg.AsyncConnection, seconds: float) -> bool:
 
 async def _cosign(settings: Settings) -> None:
     """Ask the witness about each new checkpoint until something fails."""
-    connect = psycopg.AsyncConnection.connect
-    listener = await connect(settings.projector_url, autocommit=True)
-    connection = await connect(settings.projector_url, autocommit=True)
+    listener, connection = await _connect(settings), await _connect(settings)
     key = PublicKey.parse(settings.witness_key)
     cosigner = Cosigner(connection, settings.checkpoints_folder, settings.witness_url, key)
     async with listener, connection:

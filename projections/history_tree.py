@@ -12,6 +12,7 @@ from domain.history import hash_leaves
 from domain.history_tiles import TILE_WIDTH, RightEdge, edge_tiles
 from services.history_tree import HistoryDiffers, Standing, pack_positions, unpack_positions
 from services.log import LogReader
+from services.pool import NOTICE_LOSS
 from services.settings import Settings
 
 BATCH_EVENTS = 10_000
@@ -123,13 +124,25 @@ class Follower:
 _REGROW = "Let it grow anew from the log; what was published will show whether the log is as it was."
 
 
-async def open_follower(settings: Settings) -> Follower:
-    """Connect a follower; only one at a time grows the tree, others wait here for their turn."""
+class TakenError(Exception):
+    """Another process lets the tree grow now."""
+
+
+async def open_follower(settings: Settings, *, wait: bool = True) -> Follower:
+    """Connect a follower; only one at a time grows the tree, and others wait here for their turn.
+
+    Without ``wait``, TakenError is raised where there is another.
+    """
     connection = await psycopg.AsyncConnection.connect(
-        settings.projector_url, application_name="mandate history"
+        settings.projector_url, application_name="mandate history", **NOTICE_LOSS
     )
     # What the tree loses in a crash is in the log. Checkpoints are waited for, and with them all before.
     await connection.execute("SET synchronous_commit = off")
-    await connection.execute("SELECT pg_advisory_lock(hashtext('mandate history'))")
+    taken = await connection.execute("SELECT pg_try_advisory_lock(hashtext('mandate history'))")
+    if await taken.fetchone() == (False,):
+        if not wait:
+            await connection.close()
+            raise TakenError
+        await connection.execute("SELECT pg_advisory_lock(hashtext('mandate history'))")
     await connection.commit()
     return Follower(connection)

@@ -110,17 +110,15 @@ class Checkpoints:
             if found and (found.settled or not settled):
                 return found
             if asyncio.get_running_loop().time() > until:
-                raise Unavailable(await self._why_none(position))
+                raise Unavailable(await no_checkpoint_yet(self._connection, position))
             if not asked and not found:
-                await self._connection.execute("SELECT pg_notify(%s, %s)", (ASK, str(position)))
+                await self.ask(position)
                 asked = True
             await asyncio.sleep(0.03)
 
-    async def _why_none(self, position: int) -> str:
-        alarms = await open_alarms(self._connection)
-        if alarms:
-            return f"No checkpoint is made while this stands: {alarms[0].message}"
-        return f"No checkpoint covers position {position} yet. Is the process running that makes them?"
+    async def ask(self, position: int) -> None:
+        """Ask for a checkpoint now. It is made once for all who ask at the same time."""
+        await self._connection.execute("SELECT pg_notify(%s, %s)", (ASK, str(position)))
 
     async def keys(self) -> tuple[list[PublicKey], list[bytes]]:
         """Return the public keys of the log, oldest first, and the notes by which one named the next."""
@@ -150,6 +148,14 @@ class Alarm:
     """Who found it: follower, audit or witness."""
     message: str
     raised_at: datetime
+
+
+async def no_checkpoint_yet(connection: psycopg.AsyncConnection, position: int) -> str:
+    """Say why no checkpoint covers a position, as far as it is known."""
+    alarms = await open_alarms(connection)
+    if alarms:
+        return f"No checkpoint is made while this stands: {alarms[0].message}"
+    return f"No checkpoint covers position {position} yet. Is the process running that makes them?"
 
 
 async def open_alarms(connection: psycopg.AsyncConnection) -> list[Alarm]:

@@ -38,6 +38,8 @@ DOCUMENTS_LIMIT_BYTES = 200_000_000
 CHECKPOINTS_LIMIT = 100
 """How many earlier checkpoints a pack holds at the most, beside the one that its proofs lead to."""
 PATIENCE_SECONDS = 10.0
+AT_ONCE = 2
+"""How many packs one process makes at the same time: each is held in memory."""
 
 Names = Callable[[set[UUID]], Awaitable[Mapping[UUID, str]]]
 """Says what people call the things behind ids, as it was at the position of the pack."""
@@ -74,6 +76,7 @@ class Packs:
 
     def __init__(self, pool: AsyncConnectionPool) -> None:
         self._pool = pool
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def make(self, question: Question, at: int, names: Names | None = None) -> Pack:
         """Make the pack that answers a question as of a position.
@@ -81,6 +84,10 @@ class Packs:
         Raises NotFound when there is no such event, Invalid when there are too many for one file, and
         services.log.Unavailable when no checkpoint covers the position in time.
         """
+        async with self._turns:
+            return await self._make(question, at, names)
+
+    async def _make(self, question: Question, at: int, names: Names | None) -> Pack:
         async with self._pool.connection() as connection:
             events = await _events(connection, question, at)
             checkpoints = Checkpoints(connection)

@@ -40,7 +40,7 @@ async def postgres(session_folder: Path) -> AsyncIterator[PostgresServer]:
 
 
 @pytest.fixture
-async def settings(postgres: PostgresServer) -> AsyncIterator[Settings]:
+async def settings(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[Settings]:
     """Settings that point at a database of the test's own."""
     name = f"mandate_{next(_numbers)}"
     async with await psycopg.AsyncConnection.connect(postgres.url(), autocommit=True) as connection:
@@ -50,13 +50,22 @@ async def settings(postgres: PostgresServer) -> AsyncIterator[Settings]:
         await connection.execute(
             sql.SQL("GRANT CREATE ON DATABASE {} TO mandate_projector").format(sql.Identifier(name))
         )
-        yield settings_for(postgres, name)
+        yield settings_for(postgres, name).model_copy(update=folders(tmp_path))
         await connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def settings_for(server: PostgresServer, database: str) -> Settings:
     """Return settings for a database of a server."""
     return Settings.model_validate(server.urls(database))
+
+
+def folders(place: Path) -> dict[str, Path]:
+    """The settings that say where keys and checkpoints are: in a place of the test's own."""
+    return {
+        "data_folder": place,
+        "keys_folder": place / "keys",
+        "checkpoints_folder": place / "checkpoints",
+    }
 
 
 @pytest.fixture

@@ -22,7 +22,10 @@ from api.stack.postgres import PostgresServer
 from api.stack.processes import Process, write_safely
 from api.stack.supervisor import Supervisor
 from api.stack.temporal import TemporalServer
+from projections import history
 from services import schema
+from services.history_tree import HistoryDiffers
+from services.keys import KeysError
 from services.settings import Settings
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -70,12 +73,20 @@ class LocalStack:
         await self.temporal.start()
         self.supervisor.watch(self.temporal)
         self._make_settings()
+        await self._history_is_as_published()
         self._report("Starting our own processes.")
         self.programs = {name: self._program(name) for name in PROGRAMS}
         for program in self.programs.values():
             program.spawn()
             self.supervisor.watch(program)
         await self._site_answers()
+
+    async def _history_is_as_published(self) -> None:
+        """Refuse to open a history that is not what was published of it, as if nothing had happened."""
+        try:
+            await history.check(self.settings)
+        except (HistoryDiffers, KeysError) as difference:
+            raise StartError(f"The history is not as it was published. {difference}") from difference
 
     async def stop(self) -> None:
         """Stop everything in order: our processes, the mail sink, Temporal, PostgreSQL.

@@ -16,7 +16,7 @@ import uvicorn
 
 from api.app import create
 from domain.access import Grant, Role
-from projections.runner import run
+from projections.projector import run
 from services.directory import Person
 from services.settings import Settings
 from services.wiring import Services, open_services
@@ -157,7 +157,7 @@ async def serving(settings: Settings, port: int = 0) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def projecting(settings: Settings) -> AsyncIterator[None]:
-    """Keep the tables in step with the log, as the process beside the site does."""
+    """Keep the tables in step with the log, and prove it, as the process beside the site does."""
     task = asyncio.create_task(run(settings))
     try:
         yield

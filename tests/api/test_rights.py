@@ -28,6 +28,7 @@ from tests.cast import KENYA, PERU, Office, hired, session_of
 GOOD = {"answers": {"areas": ["customs"]}}
 PLACES = {"party": "KEN", "role": "official_contact_point", "position": "1", "form_version": "1"}
 PLACES |= {"iso3": "KEN", "option": "customs", "region": "Africa", "section": "needs"}
+PLACES |= {"kind": "party", "path": "0/000.p/1"}
 """What stands in a path for what is no id."""
 
 
