@@ -306,8 +306,11 @@ def install(app: FastAPI, render: Render) -> None:
 
 
 def without_secret(path: str) -> str:
-    """Return a path as it may be logged: the address of a personal link holds its secret."""
-    return "/l/…" if path.startswith("/l/") else path
+    """Return a path as it may be logged: the address of a link holds its secret."""
+    for opening in ("/l/", "/password/"):
+        if path.startswith(opening):
+            return f"{opening}…"
+    return path
 
 
 class LastResort:

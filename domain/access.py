@@ -50,7 +50,7 @@ class Action(StrEnum):
     SEE_HOME = "see home"
     """See what is due, late, blocked or waiting for oneself."""
     OWN_ACCOUNT = "own account"
-    """See and end one's own sessions, and make and end one's own tokens."""
+    """Set one's own password, see and end one's own sessions, and make and end one's own tokens."""
     SEE_COMMANDS = "see commands"
     """See how a command ended. A command belongs to the person who gave it."""
     SEE_REFERENCE = "see reference"
@@ -93,7 +93,7 @@ class Action(StrEnum):
     REVOKE_LINKS = "revoke links"
     """Make a personal link good for nothing."""
     MANAGE_PEOPLE = "manage people"
-    """Open accounts, grant, change and end roles, and erase people."""
+    """Open accounts, grant, change and end roles, make links to set a password with, and erase people."""
 
 
 READING = frozenset(

@@ -5,16 +5,20 @@ directory, where they can be erased. The histories keep the id, and still read a
 """
 
 from dataclasses import field
+from datetime import timedelta
 from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import StringConstraints
 
 from domain.access import Action, Grant, Role, Way
-from domain.aggregates import Aggregate, Stamp, Text, identify
+from domain.aggregates import Aggregate, Moment, Stamp, Text, identify
 from domain.refusals import NotAllowed
 
 Reason = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
+
+PASSWORD_LINK_LASTS = timedelta(hours=24)
+"""How long a link is good with which somebody sets a password."""
 
 
 class Account(Aggregate):
@@ -60,6 +64,20 @@ class Account(Aggregate):
         def apply(self, account: "Account") -> None:
             account.grants.remove(self.grant)
 
+    class PasswordLinkMade(Event):
+        """A link was made with which the person sets a password, once."""
+
+        ends_at: Moment
+
+        def apply(self, account: "Account") -> None:
+            """There is nothing to remember: the directory knows whether a link is good."""
+
+    class PasswordSet(Event):
+        """The person set a password, in the place of any that they had."""
+
+        def apply(self, account: "Account") -> None:
+            """There is nothing to remember but the event itself."""
+
     class Erased(Event):
         """Name, address, passwords, sessions and tokens were removed from the directory."""
 
@@ -95,6 +113,18 @@ class Account(Aggregate):
         must_hold(self, grant)
         must_leave_an_administrator(self, [grant], stamp)
         self.record(self.RoleEnded, stamp, grant=grant, reason=reason)
+
+    def make_password_link(self, stamp: Stamp) -> None:
+        """Record that somebody else made a link with which the person sets a password."""
+        must_not_be_erased(self)
+        must_be_made_by_another(self, stamp)
+        self.record(self.PasswordLinkMade, stamp, ends_at=stamp.at + PASSWORD_LINK_LASTS)
+
+    def set_password(self, stamp: Stamp) -> None:
+        """Record that the person sets a password. Nobody sets one for somebody else."""
+        must_not_be_erased(self)
+        must_be_the_person(self, stamp)
+        self.record(self.PasswordSet, stamp)
 
     def erase(self, reason: str, stamp: Stamp) -> None:
         """End all roles and record that the person was erased from the directory."""
@@ -204,6 +234,22 @@ def must_be_given_by_another(account: Account, stamp: Stamp) -> None:
         raise NotAllowed(
             "own-role", "Nobody gives a role to themselves. Ask another administrator. Nothing was changed."
         )
+
+
+def must_be_made_by_another(account: Account, stamp: Stamp) -> None:
+    """Whoever is signed in says the old password to set a new one, and needs no link around that."""
+    if stamp.by == actor(account.id):
+        raise NotAllowed(
+            "own-password-link",
+            "Nobody makes such a link for themselves. Change your password on the page of your account. "
+            "Nothing was changed.",
+        )
+
+
+def must_be_the_person(account: Account, stamp: Stamp) -> None:
+    """A password is known to nobody but the person whose it is."""
+    if stamp.by != actor(account.id):
+        raise NotAllowed("not-own-password", "Nobody sets the password of somebody else.")
 
 
 def must_leave_an_administrator(account: Account, ending: list[Grant], stamp: Stamp) -> None:

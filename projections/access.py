@@ -99,6 +99,16 @@ def _ended(event: Account.RoleEnded) -> Iterable[Change]:
     yield _version(event)
 
 
+@projection.on(Account.PasswordLinkMade)
+def _link_to_set_a_password(event: Account.PasswordLinkMade) -> Iterable[Change]:
+    yield _version(event)
+
+
+@projection.on(Account.PasswordSet)
+def _password_set(event: Account.PasswordSet) -> Iterable[Change]:
+    yield _version(event)
+
+
 @projection.on(Account.Erased)
 def _erased(event: Account.Erased) -> Iterable[Change]:
     yield ACCOUNTS.change(event.originator_id, state="erased", version=event.originator_version)

@@ -11,18 +11,24 @@ from uuid import UUID, uuid4
 from domain.access import Action, Grant, Role, Subject, Way
 from domain.aggregates import Stamp, identify
 from domain.people import Account, actor, refusal_id
-from domain.refusals import NotFound
+from domain.refusals import Fault, Invalid, NotFound
 from services.directory import Person
 from services.identities import Identities
 from services.links import ExchangeLink, Link, LinkBook
 from services.openid import Identity
+from services.password_links import PasswordLinks
 from services.passwords import Passwords, tidy_address
-from services.people import RecordRefusal
+from services.people import RecordRefusal, SetPassword
 from services.sessions import OpenedSession, Session, Sessions
 from services.store import KeyReused, Request
 from services.tokens import ApiToken, ApiTokens
 from services.tries import Tries
 from services.wiring import Services
+
+WRONG_PASSWORD = Fault(
+    where="/current",
+    what="This is not your password, or it was tried too often. Look at it, or wait a quarter of an hour.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ class Entrance:
     sessions: Sessions = field(init=False)
     tokens: ApiTokens = field(init=False)
     passwords: Passwords = field(init=False)
+    password_links: PasswordLinks = field(init=False)
     identities: Identities = field(init=False)
     links: LinkBook = field(init=False)
     tries: Tries = field(init=False)
@@ -50,6 +57,7 @@ class Entrance:
     def __post_init__(self) -> None:
         pool = self.services.pool
         self.sessions, self.tokens, self.passwords = Sessions(pool), ApiTokens(pool), Passwords(pool)
+        self.password_links = PasswordLinks(pool)
         self.identities, self.links, self.tries = Identities(pool), LinkBook(pool), Tries(pool)
 
     # Who it is.
@@ -108,9 +116,58 @@ class Entrance:
         self, person_id: UUID, password: str, now: datetime, keep: UUID | None = None
     ) -> None:
         """Give a person a new password, and end their sessions but the one to ``keep``: whoever knew the old
-        password is out. Raises a Refusal when the password is a bad one."""
+        password is out. Raises a Refusal when the password is a bad one.
+
+        It is recorded first: no password changes unseen, though one may be said to that then did not.
+        """
+        await self.passwords.must_be_settable(person_id, password)
+        request = Request(Stamp(by=actor(person_id), at=now))
+        if (await self.services.execute(SetPassword(person_id=person_id), request)).outcome == "refused":
+            raise NotFound("not-found", "There is no account with this id.")
         await self.passwords.set(person_id, password, now)
+        await self.password_links.remove(person_id)
         await self.sessions.end_all(person_id, but=keep)
+
+    async def change_password(
+        self,
+        visitor: Visitor,
+        current: str,
+        password: str,
+        network_address: str,
+        now: datetime,
+    ) -> None:
+        """Let somebody who is signed in set their password; whoever has one says it, as when signing in.
+
+        Their other sessions end. Raises a Refusal.
+        """
+        person = visitor.person
+        if await self.passwords.has(person.id):
+            address = tidy_address(person.email)
+            let_in = await self.tries.let_in(address, network_address, now)
+            if not let_in or await self.passwords.check(address, current) != person.id:
+                raise Invalid("wrong-password", "The password was not changed.", faults=(WRONG_PASSWORD,))
+            await self.tries.forget(address, network_address)
+        keep = visitor.session.id if visitor.session else None
+        await self.set_password(person.id, password, now, keep)
+
+    async def holder_of_password_link(self, secret: str, now: datetime) -> Person | None:
+        """Return who sets a password with a link; None when it is not good. It changes nothing."""
+        person_id = await self.password_links.find(secret, now)
+        return await self.services.directory.find(person_id) if person_id else None
+
+    async def set_password_by_link(self, secret: str, password: str, now: datetime) -> bool:
+        """Set a password with a link, once; False when it is not good. All sessions of the person end.
+
+        Raises a Refusal when the password is a bad one; the link is good for another try then.
+        """
+        person_id = await self.password_links.find(secret, now)
+        if person_id is None:
+            return False
+        await self.passwords.must_be_settable(person_id, password)
+        if await self.password_links.take(secret, now) is None:
+            return False  # Somebody else was quicker, in another window.
+        await self.set_password(person_id, password, now)
+        return True
 
     async def arrive(
         self, identity: Identity, browser: str, now: datetime, instead_of: str | None = None

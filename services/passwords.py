@@ -40,6 +40,28 @@ class Passwords:
 
     async def set(self, person_id: UUID, password: str, now: datetime) -> None:
         """Give a person a password in the place of any earlier one. Raises a Refusal when it is a bad one."""
+        await self.must_be_settable(person_id, password)
+        hash = await self._in_thread(self._hashing.hash, _prepared(password))
+        try:
+            async with self._pool.connection() as connection:
+                await connection.execute(
+                    "INSERT INTO directory.passwords VALUES (%s, %s, %s) ON CONFLICT (person_id) "
+                    "DO UPDATE SET hash = excluded.hash, changed_at = excluded.changed_at",
+                    (person_id, hash, now),
+                )
+        except ForeignKeyViolation:  # erased in this very moment
+            raise _unknown() from None
+
+    async def has(self, person_id: UUID) -> bool:
+        """Whether a person has a password."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT FROM directory.passwords WHERE person_id = %s", (person_id,)
+            )
+            return await cursor.fetchone() is not None
+
+    async def must_be_settable(self, person_id: UUID, password: str) -> None:
+        """Refuse a password that cannot be set: a bad one, or for an address with which another signs in."""
         async with self._pool.connection() as connection:
             cursor = await connection.execute(
                 "SELECT p.email, EXISTS (SELECT FROM directory.people q JOIN directory.passwords w "
@@ -56,16 +78,6 @@ class Passwords:
                 "address-in-use",
                 "Somebody else signs in with this address. Give the person an address of their own.",
             )
-        hash = await self._in_thread(self._hashing.hash, _prepared(password))
-        try:
-            async with self._pool.connection() as connection:
-                await connection.execute(
-                    "INSERT INTO directory.passwords VALUES (%s, %s, %s) ON CONFLICT (person_id) "
-                    "DO UPDATE SET hash = excluded.hash, changed_at = excluded.changed_at",
-                    (person_id, hash, now),
-                )
-        except ForeignKeyViolation:  # erased in this very moment
-            raise _unknown() from None
 
     async def check(self, address: str, password: str) -> UUID | None:
         """Return whose address and password these are; None when they do not belong together.

@@ -7,12 +7,13 @@ from uuid import UUID
 
 from domain.access import Action, Grant, Role, Way
 from domain.parties import Party
-from domain.people import Account, Reason, Refusal, must_be_new, refusal_id
+from domain.people import PASSWORD_LINK_LASTS, Account, Reason, Refusal, must_be_new, refusal_id
 from domain.programme import DeliveryPartner
 from domain.refusals import NotFound
 from services.commands import Command, Recorded, Unit
 from services.directory import Directory, Entry
-from services.links import NO_LONGER_CONTACT, Links
+from services.links import NO_LONGER_CONTACT, Digest, Links
+from services.password_links import PasswordLinks
 
 ERASED = "The person was erased from the directory."
 
@@ -50,6 +51,20 @@ class EndRole(Command):
     reason: Reason
 
 
+class MakePasswordLink(Command):
+    """Make a link with which a person sets a password, in the place of any earlier link."""
+
+    person_id: UUID
+    link_id: UUID
+    secret_sha256: Digest
+
+
+class SetPassword(Command):
+    """Record that a person sets their password. The service gives this one itself, and knows the password."""
+
+    person_id: UUID
+
+
 class ErasePerson(Command):
     """Remove a person's name, address and every way in. Their roles end; histories keep the id."""
 
@@ -72,9 +87,10 @@ class RecordRefusal(Command):
 class People:
     """The handlers of all commands about people."""
 
-    def __init__(self, directory: Directory, links: Links) -> None:
+    def __init__(self, directory: Directory, links: Links, password_links: PasswordLinks) -> None:
         self._directory = directory
         self._links = links
+        self._password_links = password_links
 
     async def open_account(self, unit: Unit, command: OpenAccount) -> Recorded:
         must_be_new(await unit.find(Account, command.person_id))
@@ -102,6 +118,20 @@ class People:
         account = await unit.get(Account, command.person_id)
         account.end(command.grant, command.reason, unit.stamp)
         await self._revoke_links(unit, command.person_id, command.grant)
+        return _recorded(account)
+
+    async def make_password_link(self, unit: Unit, command: MakePasswordLink) -> Recorded:
+        account = await unit.get(Account, command.person_id)
+        account.make_password_link(unit.stamp)
+        ends_at = unit.stamp.at + PASSWORD_LINK_LASTS
+        await self._password_links.keep(
+            account.id, command.link_id, bytes.fromhex(command.secret_sha256), ends_at
+        )
+        return _recorded(account)
+
+    async def set_password(self, unit: Unit, command: SetPassword) -> Recorded:
+        account = await unit.get(Account, command.person_id)
+        account.set_password(unit.stamp)
         return _recorded(account)
 
     async def erase(self, unit: Unit, command: ErasePerson) -> Recorded:

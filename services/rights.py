@@ -18,8 +18,10 @@ from services.people import (
     EndRole,
     ErasePerson,
     GrantRole,
+    MakePasswordLink,
     OpenAccount,
     RecordRefusal,
+    SetPassword,
 )
 from services.programme import RegisterDeliveryPartner
 from services.questionnaires import TakeIn
@@ -55,6 +57,7 @@ GIVEN_UNDER: dict[type[Command], Action] = {
     GrantRole: Action.MANAGE_PEOPLE,
     ChangeRole: Action.MANAGE_PEOPLE,
     EndRole: Action.MANAGE_PEOPLE,
+    MakePasswordLink: Action.MANAGE_PEOPLE,
     ErasePerson: Action.MANAGE_PEOPLE,
 }
 """What people may ask for."""
@@ -69,6 +72,8 @@ OF_THE_SERVICE: frozenset[type[Command]] = frozenset(
         MakeLink,
         ExchangeLink,
         RecordRefusal,
+        # It says that a password is set, which the entrance alone can do.
+        SetPassword,
     }
 )
 """Commands that only the service itself gives: its workflows, and its ways in."""

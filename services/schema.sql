@@ -111,6 +111,12 @@ CREATE TABLE IF NOT EXISTS directory.passwords (
     hash       text NOT NULL,        -- Argon2id, with its parameters and its salt
     changed_at timestamptz NOT NULL
 );
+CREATE TABLE IF NOT EXISTS directory.password_links ( -- links that are good for setting a password, once
+    person_id     uuid PRIMARY KEY REFERENCES directory.people ON DELETE CASCADE,
+    id            uuid NOT NULL,
+    secret_sha256 bytea NOT NULL UNIQUE,
+    ends_at       timestamptz NOT NULL
+);
 CREATE TABLE IF NOT EXISTS directory.identities ( -- who somebody is to a provider of OpenID Connect
     issuer    text NOT NULL,
     subject   text NOT NULL,

@@ -16,14 +16,17 @@ from services.links import ExchangeLink, ForwardSection, LinkBook, Links, MakeLi
 from services.log import Log
 from services.mail import Mailer, SmtpMailer
 from services.parties import EndContact, NameContact, Parties, RegisterParty
+from services.password_links import PasswordLinks
 from services.people import (
     ChangeRole,
     EndRole,
     ErasePerson,
     GrantRole,
+    MakePasswordLink,
     OpenAccount,
     People,
     RecordRefusal,
+    SetPassword,
 )
 from services.pool import make_pool
 from services.programme import Programme, RegisterDeliveryPartner
@@ -85,17 +88,23 @@ async def open_services(settings: Settings, mailer: Mailer | None = None) -> Asy
             store=Store(log, pool),
             directory=directory,
             documents=Documents(pool),
-            handlers=_handlers(settings, directory, LinkBook(pool), mailer or SmtpMailer(settings)),
+            handlers=_handlers(
+                settings, directory, LinkBook(pool), PasswordLinks(pool), mailer or SmtpMailer(settings)
+            ),
         )
 
 
 def _handlers(
-    settings: Settings, directory: Directory, book: LinkBook, mailer: Mailer
+    settings: Settings,
+    directory: Directory,
+    book: LinkBook,
+    password_links: PasswordLinks,
+    mailer: Mailer,
 ) -> dict[type[Command], Handler]:
     """Say which handler carries out which command."""
     links = Links(book, directory)
     people, parties, questionnaires, rounds = (
-        People(directory, links),
+        People(directory, links, password_links),
         Parties(links),
         Questionnaires(),
         Rounds(),
@@ -126,6 +135,8 @@ def _handlers(
         ChangeRole: people.change,
         EndRole: people.end,
         ErasePerson: people.erase,
+        MakePasswordLink: people.make_password_link,
+        SetPassword: people.set_password,
         RecordRefusal: people.record_refusal,
         MakeLink: links.make,
         ForwardSection: links.forward,

@@ -17,6 +17,7 @@ from api.pages import (
     openid,
     opening,
     parties,
+    passwords,
     people,
     programme,
     questionnaires,
@@ -42,6 +43,7 @@ for part in (
     access,
     openid,
     account,
+    passwords,  # before the page of a person, which takes all else that is done there
     people,
     links,
     languages,

@@ -8,6 +8,7 @@ from api.access import allowed
 from api.pages import openid
 from api.pages.forms import Filled, read_uuid
 from api.pages.frame import Page, Visit, Visiting, own_path
+from api.pages.translations import _, later
 from api.problems import Problem
 from domain.access import Action
 from services.sessions import OpenedSession
@@ -19,16 +20,28 @@ NOT_SIGNED_IN = (
     "of an hour."
 )
 
-
 SAID = {
-    "not-signed-in": "You are not signed in: the sign-in was broken off, took longer than ten minutes, or "
-    "was begun in another browser. Begin again from here.",
-    "no-account": "The provider knows you, but nobody with a role here has an address that it vouches for. "
-    "Ask an administrator to open an account with that address, or to give you a role.",
-    "provider-unavailable": "The provider that knows you cannot be reached, or answers what makes no sense. "
-    "Nothing was changed. Try again in a minute; if it stays so, tell an administrator.",
+    "not-signed-in": later(
+        "You are not signed in: the sign-in was broken off, took longer than ten minutes, or was begun in "
+        "another browser. Begin again from here."
+    ),
+    "no-account": later(
+        "The provider knows you, but nobody with a role here has an address that it vouches for. Ask an "
+        "administrator to open an account with that address, or to give you a role."
+    ),
+    "provider-unavailable": later(
+        "The provider that knows you cannot be reached, or answers what makes no sense. Nothing was changed. "
+        "Try again in a minute; if it stays so, tell an administrator."
+    ),
 }
-"""What is said to whoever is led to this page, and why they were not signed in."""
+"""What is said to whoever is led to this page because they were not signed in."""
+
+DONE = {
+    "password-set": later(
+        "The password is set. Sign in with it now. Wherever you were signed in before, you are not any more."
+    )
+}
+"""What is said to whoever is led to this page because something was done."""
 
 
 @router.get("/sign-in", dependencies=[allowed(Action.COME_IN)])
@@ -36,9 +49,9 @@ async def choose(visit: Visiting, next: str = "/", said: str = "") -> Response:
     """Show how to sign in."""
     filled = Filled({"next": next})
     if said in SAID:
-        filled.fault("", SAID[said])
+        filled.fault("", _(SAID[said]))
     async with visit.look() as page:
-        return await _show(page, filled)
+        return await _show(page, filled, _(DONE[said]) if said in DONE else None)
 
 
 @router.post("/sign-in", dependencies=[allowed(Action.COME_IN)])
@@ -74,7 +87,7 @@ async def _opened(visit: Visit, filled: Filled) -> OpenedSession | None:
     return opened
 
 
-async def _show(page: Page, filled: Filled) -> Response:
+async def _show(page: Page, filled: Filled, done: str | None = None) -> Response:
     is_open = page.settings.open_sign_in
     people = await access.people_to_sign_in_as(page.request) if is_open else []
     return page.show(
@@ -85,6 +98,7 @@ async def _show(page: Page, filled: Filled) -> Response:
         filled=filled,
         provider=page.settings.openid_name if page.settings.openid_issuer else None,
         start=openid.START_PATH,
+        done=done,
     )
 
 

@@ -23,10 +23,11 @@ OWN = [allowed(Action.OWN_ACCOUNT)]
 async def own(visit: Visiting) -> Response:
     """Show the sessions and tokens of whoever reads."""
     async with visit.look() as page:
-        return await _show(page, Filled({}))
+        return await show(page, Filled({}))
 
 
-async def _show(page: Page, filled: Filled, made: str | None = None) -> Response:
+async def show(page: Page, filled: Filled, made: str | None = None, said: str | None = None) -> Response:
+    """Draw the page, with a token that was just ``made`` and with what is to be ``said``."""
     me, now = _visitor(page.visitor), datetime.now(UTC)
     entrance = entrance_of(page.request)
     response = page.show(
@@ -38,6 +39,8 @@ async def _show(page: Page, filled: Filled, made: str | None = None) -> Response
         grants=me.subject.grants,
         filled=filled,
         made=made,
+        said=said,
+        has_password=await entrance.passwords.has(me.person.id),
     )
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -65,7 +68,7 @@ async def make_token(visit: Visiting) -> Response:
     filled = Filled.of(await visit.form())
     secret = await _make(visit, filled)
     async with visit.look() as page:
-        return await _show(page, Filled({}) if secret else filled, secret)
+        return await show(page, Filled({}) if secret else filled, secret)
 
 
 async def _make(visit: Visit, filled: Filled) -> str | None:

@@ -23,7 +23,9 @@ from services.links import ForwardSection, Link, RevokeLink
 router = APIRouter()
 
 HEADERS = {
-    "Referrer-Policy": "no-referrer",
+    # Not no-referrer: with it browsers send “Origin: null” with the form, and over plain HTTP nothing else
+    # says that the form is ours. So others, and we ourselves, are told the name of the site and no more.
+    "Referrer-Policy": "strict-origin",
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex, nofollow",
 }

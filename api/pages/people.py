@@ -76,10 +76,11 @@ async def _list(page: Page, filled: Filled) -> Response:
 async def one(visit: Visiting, id: UUID) -> Response:
     """Show a person's roles, and what was refused to them."""
     async with visit.look() as page:
-        return await _show(page, id, Filled({}))
+        return await show(page, id, Filled({}))
 
 
-async def _show(page: Page, id: UUID, filled: Filled) -> Response:
+async def show(page: Page, id: UUID, filled: Filled, made: str | None = None) -> Response:
+    """Draw the page of a person, with the address of a link that was just ``made``."""
     account = page.found(await access.account(page.picture, id))
     roles, owners = await access.roles_of(page.picture, id), await _owners(page)
     return page.show(
@@ -93,6 +94,7 @@ async def _show(page: Page, id: UUID, filled: Filled) -> Response:
         owners=owners,
         refusals=await access.refusals(page.picture, id),
         filled=filled,
+        made=made,
         key=new_key(),
     )
 
@@ -109,7 +111,7 @@ async def change(visit: Visiting, id: UUID, doing: str) -> Response:
             return visit.go(f"/people/{id}", answer.position)
         filled.refuse(answer)
     async with visit.look() as page:
-        return await _show(page, id, filled)
+        return await show(page, id, filled)
 
 
 def _command(visit: Visit, filled: Filled, id: UUID, doing: str) -> Command | None:

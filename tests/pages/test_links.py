@@ -27,7 +27,7 @@ async def test_a_link_says_what_it_is_for_and_a_button_exchanges_it(
 
     for _ in range(2):
         response = await contact.open(path)
-    assert response.headers["referrer-policy"] == "no-referrer"
+    assert response.headers["referrer-policy"] == "strict-origin"
     assert "no-store" in response.headers["cache-control"]
     said = await contact.text()
     assert "Questionnaire for Kenya" in said

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import psycopg
@@ -10,19 +10,23 @@ import pytest
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from domain.access import Action, Grant, Role, Way
+from domain.aggregates import Stamp
+from domain.people import PASSWORD_LINK_LASTS, actor
 from domain.refusals import Invalid, NotAllowed, NotFound
 from services.directory import Person
 from services.entrance import Entrance
-from services.people import EndRole
+from services.hashing import hashed, new_secret
+from services.people import EndRole, MakePasswordLink, SetPassword
 from services.sessions import AGE, IDLE, OpenedSession
 from services.settings import Settings
+from services.store import Request
 from services.tries import WINDOW, Limits, Tries, network_of
 from services.wiring import Services, open_services
 from tests.cast import NOW, Office, Postbox
 
 MANAGER = Grant(role=Role.PROGRAMME_MANAGER)
 FINANCE = Grant(role=Role.FINANCE_OFFICER)
-PASSWORD = "seven horses in the rain"
+PASSWORD, ANOTHER = "seven horses in the rain", "nine boats under a bridge"
 HERE, THERE = "192.0.2.1", "198.51.100.7"
 
 
@@ -251,6 +255,78 @@ def test_a_network_is_what_one_customer_commands() -> None:
     assert network_of("2001:db8::1") == network_of("2001:db8::ffff:2") == "2001:db8::/64"
     assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1") == "192.0.2.1"
     assert network_of("not an address") == "not an address"
+
+
+# Links to set a password with.
+
+
+async def link_for(services: Services, person: Person, at: datetime = NOW) -> str:
+    """Make a link for somebody, as an administrator does, and return its secret."""
+    secret = new_secret()
+    await Office(services, at).do(
+        MakePasswordLink(person_id=person.id, link_id=uuid4(), secret_sha256=hashed(secret).hex())
+    )
+    return secret
+
+
+async def test_a_link_sets_a_password_once_and_ends_all_sessions(services: Services) -> None:
+    entrance, marta = await marta_with_a_password(services)
+    session, secret = await signed_in(entrance, marta), await link_for(services, marta)
+    assert await entrance.holder_of_password_link(secret, NOW) == marta
+
+    with pytest.raises(Invalid):
+        await entrance.set_password_by_link(secret, "short", NOW)
+    assert await entrance.set_password_by_link(secret, ANOTHER, NOW)
+
+    assert await entrance.by_session(session.secret, NOW) is None
+    assert await entrance.passwords.check(marta.email, ANOTHER) == marta.id
+    assert not await entrance.set_password_by_link(secret, PASSWORD, NOW)
+    assert await entrance.holder_of_password_link(secret, NOW) is None
+    assert await entrance.passwords.check(marta.email, ANOTHER) == marta.id
+
+
+async def test_a_link_ends_by_itself_with_another_one_and_with_a_new_password(services: Services) -> None:
+    entrance, marta = await marta_with_a_password(services)
+    first = await link_for(services, marta)
+    assert not await entrance.set_password_by_link(first, ANOTHER, NOW + PASSWORD_LINK_LASTS)
+    second = await link_for(services, marta)
+    assert not await entrance.set_password_by_link(first, ANOTHER, NOW)
+    assert await entrance.holder_of_password_link(second, NOW) == marta
+
+    await entrance.set_password(marta.id, ANOTHER, NOW)
+
+    assert not await entrance.set_password_by_link(second, PASSWORD, NOW)
+
+
+async def test_nobody_makes_such_a_link_for_themselves_or_sets_the_password_of_another(
+    services: Services,
+) -> None:
+    entrance, marta = await marta_with_a_password(services)
+    await entrance.set_password(marta.id, ANOTHER, NOW)
+    by_herself = Request(Stamp(by=actor(marta.id), at=NOW))
+    link = MakePasswordLink(person_id=marta.id, link_id=uuid4(), secret_sha256="0" * 64)
+
+    assert b"Nobody makes such a link for themselves" in (await services.execute(link, by_herself)).reply
+    refused = await Office(services).ask(SetPassword(person_id=marta.id))
+    assert b"Nobody sets the password of somebody else" in refused.reply
+
+
+async def test_the_old_password_is_asked_for_a_few_times(services: Services) -> None:
+    entrance, marta = await marta_with_a_password(services)
+    session = await signed_in(entrance, marta)
+    visitor = await entrance.by_session(session.secret, NOW)
+    assert visitor is not None
+    entrance.tries = Tries(services.pool, Limits(by_account_and_network=2))
+
+    for wrong in ("", "nearly the password"):
+        with pytest.raises(Invalid, match="not changed"):
+            await entrance.change_password(visitor, wrong, ANOTHER, HERE, NOW)
+    with pytest.raises(Invalid, match="not changed"):
+        await entrance.change_password(visitor, PASSWORD, ANOTHER, HERE, NOW)
+    await entrance.change_password(visitor, PASSWORD, ANOTHER, THERE, NOW)
+
+    assert await entrance.passwords.check(marta.email, ANOTHER) == marta.id
+    assert await entrance.by_session(session.secret, NOW) is not None
 
 
 # Sessions.

@@ -29,7 +29,16 @@ AUDITOR = Grant(role=Role.AUDITOR)
 OF_KENYA = Grant(role=Role.PARTY_CONTACT, owner_id=KENYA)
 PASSWORD = "seven horses in the rain"
 
-SECRET_TABLES = ("people", "passwords", "identities", "links", "sessions", "tokens", "tries")
+SECRET_TABLES = (
+    "people",
+    "passwords",
+    "password_links",
+    "identities",
+    "links",
+    "sessions",
+    "tokens",
+    "tries",
+)
 
 
 def test_every_command_is_given_by_people_or_by_the_service_itself(services: Services) -> None:
@@ -202,6 +211,7 @@ async def left_in_the_directory(services: Services, person_id: UUID) -> int:
     columns = {
         "people": ("id",),
         "passwords": ("person_id",),
+        "password_links": ("person_id",),
         "identities": ("person_id",),
         "sessions": ("person_id",),
         "tokens": ("person_id",),
