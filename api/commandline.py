@@ -28,6 +28,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+people = typer.Typer(help="Let people in where nobody is there yet to do it.", no_args_is_help=True)
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 lets the program choose.")]
@@ -39,6 +40,7 @@ DataFolder = Annotated[
 HERE = "On this machine"
 PROCESSES = "Processes of an installation (settings from the environment)"
 CARE = "Care"
+app.add_typer(people, name="people", rich_help_panel=CARE)
 
 
 @app.command(rich_help_panel=HERE)
@@ -198,6 +200,41 @@ def secrets(
         console.print(f"Wrote {path}")
 
 
+@people.command()
+def administrator(
+    name: Annotated[str, typer.Option(prompt="Name", help="Name of the person.")],
+    address: Annotated[
+        str, typer.Option(prompt="Mail address", help="Mail address with which the person signs in.")
+    ],
+    another: Annotated[
+        bool, typer.Option("--another", help="Go on also when there is an administrator already.")
+    ] = False,
+    data: DataFolder = None,
+) -> None:
+    """Make the first administrator, and print the link with which that person sets a password.
+
+    The link is good once and for 24 hours, and is printed this once. With --another, and the address of an
+    administrator who has lost the password, it makes a link for that person.
+    """
+    from pydantic import ValidationError
+
+    from api.administrators import NotMade, make_administrator
+    from services.directory import Entry
+
+    settings = _settings("writer_url", data=data)
+    try:
+        entry = Entry(name=name, email=address)
+        made = _run(make_administrator(settings, entry, another=another))
+    except ValidationError:
+        console.print("Give a name, and a mail address such as ana@example.org.", style="red")
+        raise typer.Exit(2) from None
+    except NotMade as error:
+        console.print(str(error), style="red")
+        raise typer.Exit(1) from None
+    console.print("Open this address in a browser, or hand it to the person. It is good once, for 24 hours:")
+    typer.echo(made.address)
+
+
 def _data_folder(data: Path | None) -> Path:
     from api.stack.account import default_data_folder
 
@@ -234,21 +271,22 @@ async def _history(work: Coroutine[Any, Any, Result]) -> Result:
         raise typer.Exit(3) from None
 
 
-def _run(work: Coroutine[Any, Any, object]) -> None:
+def _run(work: Coroutine[Any, Any, Result]) -> Result:
     """Run until it ends, or until the process is asked to stop: then it is cancelled and may tidy up."""
     import uvloop
 
-    async def main() -> None:
+    async def main() -> Result:
         task = asyncio.ensure_future(work)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, task.cancel)
         await asyncio.wait([task])
-        if not task.cancelled():
-            task.result()
+        if task.cancelled():
+            raise typer.Exit
+        return task.result()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+        return runner.run(main())
 
 
 def main() -> None:

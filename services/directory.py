@@ -82,6 +82,15 @@ class Directory:
             )
             return await cursor.fetchone()
 
+    async def everybody(self) -> list[Person]:
+        """Return all people, by id."""
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=class_row(Person)) as cursor,
+        ):
+            await cursor.execute("SELECT id, name, email, language, role FROM directory.people ORDER BY id")
+            return await cursor.fetchall()
+
     async def staff(self) -> list[Person]:
         """Return those who work for the Secretariat, by name."""
         async with (

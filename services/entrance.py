@@ -82,6 +82,14 @@ class Entrance:
         way = Way.TOKEN if token.scope == "write" else Way.READING_TOKEN
         return Visitor(Subject(person_id=person.id, grants=(token.grant,), way=way), person, token=token)
 
+    async def has_account(self, person_id: UUID) -> bool:
+        """Whether an account was opened for a person, by the log."""
+        try:
+            await self.services.store.read(Account, person_id)
+        except NotFound:
+            return False
+        return True
+
     async def grants_of(self, person_id: UUID) -> tuple[Grant, ...]:
         """Return the roles that a person holds, by the log."""
         try:

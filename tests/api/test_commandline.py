@@ -30,7 +30,19 @@ def mandate(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str
 
 def test_help_lists_the_commands() -> None:
     text = mandate("--help").stdout
-    for name in ("up", "test", "serve", "work", "project", "seed", "rebuild", "bench", "prepare", "sink"):
+    for name in (
+        "up",
+        "test",
+        "serve",
+        "work",
+        "project",
+        "seed",
+        "rebuild",
+        "bench",
+        "prepare",
+        "sink",
+        "people",
+    ):
         assert f"│ {name} " in text
 
 
