@@ -10,6 +10,7 @@ import httpx
 from domain.letters import LetterKind
 from domain.rounds import Invitation, invitation_id
 from services.entrance import Entrance
+from services.hashing import hashed, new_secret
 from services.letters import SendLetter
 from tests.api.conftest import Site, problem_of
 from tests.api.test_drafts import by_link, save, saving
@@ -21,16 +22,13 @@ NJERI = {"section": "needs", "name": "Njeri Kamau", "email": "njeri@example.org"
 
 
 @asynccontextmanager
-async def by_forwarded_link(
-    site: Site, office: Office, invitation: UUID, postbox: Postbox
-) -> AsyncIterator[Site]:
+async def by_forwarded_link(site: Site, office: Office, invitation: UUID) -> AsyncIterator[Site]:
     """The site as a colleague sees it, to whom a contact of Kenya has forwarded the section on needs."""
     async with by_link(site, office, invitation) as contact:
-        await contact.do(f"/invitations/{invitation}/links", NJERI)
-    await send_letters(office, invitation)
-    opened = await Entrance(site.services).open_link(
-        link_in(postbox.letters[-1]), "a telephone", datetime.now(UTC)
-    )
+        link = await contact.do(f"/invitations/{invitation}/links", NJERI)
+    entrance, secret = Entrance(site.services), new_secret()
+    await entrance.links.give_secret(UUID(link["id"]), hashed(secret))
+    opened = await entrance.open_link(secret, "a telephone", datetime.now(UTC))
     assert opened is not None
     async with site.stranger() as client:
         yield Site(client, site.services, opened.secret)
@@ -73,10 +71,10 @@ async def test_a_section_is_forwarded_once_and_the_link_is_revoked(
 
 
 async def test_what_a_colleague_saves_reaches_the_contact_who_alone_hands_it_in(
-    site: Site, office: Office, postbox: Postbox
+    site: Site, office: Office
 ) -> None:
     invitation = invitation_id(await issued(site), KENYA)
-    async with by_forwarded_link(site, office, invitation, postbox) as colleague:
+    async with by_forwarded_link(site, office, invitation) as colleague:
         saved = await save(colleague, invitation, saving(areas=["customs"]))
         assert saved.status_code == 200, saved.text
         problem_of(await colleague.send(f"/invitations/{invitation}/response", GOOD), 403, "no-right")

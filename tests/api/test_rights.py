@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,17 +14,21 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from api.access import Allowed, Open
 from api.app import create
-from domain.access import ACCESS, OWNERS, PUBLIC, Action, Grant, Role
+from domain.access import ACCESS, OWNERS, PUBLIC, Action, Grant, Role, Subject, Way
 from domain.aggregates import identify
 from domain.programme import delivery_partner_id
 from domain.rounds import invitation_id
 from services import reference
 from services.directory import Person
+from services.entrance import Entrance
 from services.settings import Settings
-from tests.api.conftest import Site, problem_of
+from services.tokens import Scope
+from tests.api.conftest import MARTAS_ID, Site, problem_of
+from tests.api.test_drafts import by_link
+from tests.api.test_links import NJERI, by_forwarded_link
 from tests.api.test_rounds import QUESTIONNAIRE
 from tests.api.test_rounds import issued as issue
-from tests.cast import KENYA, PERU, Office, hired, session_of
+from tests.cast import KENYA, PERU, Office, hired, session_of, speaker
 
 GOOD = {"answers": {"areas": ["customs"]}}
 PLACES = {"party": "KEN", "role": "official_contact_point", "position": "1", "form_version": "1"}
@@ -206,3 +211,111 @@ async def test_a_refusal_for_want_of_rights_is_an_event_once_for_its_key(site: S
     event = await site.read(f"/events/{refused.headers['Event-Position']}")
     assert event["event"] == "Refusal.CommandRefused"
     assert (event["facts"]["action"], event["facts"]["roles"]) == ("run rounds", ["party contact"])
+
+
+# What is left of the rights of a contact, by each way in.
+
+
+async def by_every_way(site: Site, office: Office, invitation: UUID) -> dict[Way, tuple[Subject, str]]:
+    """The contact of Kenya, and a colleague whom they asked, each with the secret of a way in."""
+    entrance, now = Entrance(site.services), datetime.now(UTC)
+    contact, grant = speaker("KEN")
+    await hired(site.services, contact, grant)
+    secrets = {Way.SIGN_IN: await session_of(site.services, contact.id)}
+    scopes: dict[Way, Scope] = {Way.TOKEN: "write", Way.READING_TOKEN: "read"}
+    for way, scope in scopes.items():
+        made = await entrance.tokens.make(
+            contact.id, (grant,), "a program", grant, scope, now + timedelta(days=1), now
+        )
+        secrets[way] = made[1]
+    async with by_link(site, office, invitation) as client:
+        secrets[Way.LINK] = client.session
+    async with by_forwarded_link(site, office, invitation) as client:
+        secrets[Way.FORWARDED_LINK] = client.session
+    found = {}
+    for way, secret in secrets.items():
+        by = entrance.by_token if way in scopes else entrance.by_session
+        visitor = await by(secret, now)
+        assert visitor is not None
+        assert visitor.subject.way is way
+        found[way] = (visitor.subject, secret)
+    return found
+
+
+async def test_each_way_in_is_let_through_to_what_the_table_leaves_of_a_role(
+    site: Site, settings: Settings, office: Office
+) -> None:
+    round_id = await issue(site)
+    ways = await by_every_way(site, office, invitation_id(round_id, KENYA))
+    ways.pop(Way.SIGN_IN)  # it has all that the role gives, and could end the other sessions
+    faults = []
+    async with site.stranger(**{"Sec-Fetch-Site": "same-origin"}) as client:
+        for name, (method, path, action) in routes(create(settings)).items():
+            if action in PUBLIC:
+                continue
+            for way, (subject, secret) in ways.items():
+                response = await client.request(
+                    method,
+                    somewhere(path, round_id, MARTAS_ID),
+                    headers={"Authorization": f"Bearer {secret}"},
+                )
+                expected = "let through" if subject.extent(action) else "refused"
+                if verdict(response) != expected:
+                    faults.append(f"{name} ({action}), {way}: {verdict(response)}, not {expected}")
+    assert not faults, "\n".join(faults)
+
+
+BODIES: dict[str, dict[str, Any]] = {
+    "response": GOOD,
+    "links": NJERI,
+    "revoke": {"reason": "Not mine."},
+    "draft": {"answers": {"areas": ["law"]}, "page_id": str(uuid4())},
+}
+"""What is sent to those routes that take something from a contact, by how their paths end."""
+
+
+async def test_what_belongs_to_others_is_answered_by_every_route_as_what_is_not_there(
+    site: Site, settings: Settings, office: Office
+) -> None:
+    round_id = await issue(site)
+    own, others = invitation_id(round_id, KENYA), invitation_id(round_id, PERU)
+    async with site.speaking_for("PER") as peru:
+        link = await peru.send(f"/invitations/{others}/links", NJERI, key=uuid4())
+    theirs = {"invitations": others, "records": others, "history": others, "people": MARTAS_ID}
+    theirs |= {"links": UUID(link.json()["id"]), "commands": UUID(link.headers["Idempotency-Key"])}
+    ways = await by_every_way(site, office, own)
+    site.position = await site.log_position()
+    await site.read("/rounds")  # the tables show all, so that no answer differs by what they have learned
+    absent, faults = uuid4(), []
+    reading_first = sorted(routes(create(settings)).items(), key=lambda route: route[1][0] != "GET")
+    async with site.stranger(**{"Sec-Fetch-Site": "same-origin"}) as client:
+        for name, (method, path, action) in reading_first:
+            subject = path.removeprefix("/api/v1").split("/")[1]
+            if subject not in theirs or "{" not in path or action in PUBLIC:
+                continue
+            body = BODIES.get(path.rpartition("/")[2]) if path.startswith("/api/") else None
+            for way, (_, secret) in ways.items():
+                told = []
+                for id in (theirs[subject], absent):
+                    response = await client.request(
+                        method, _at(path, id), headers={"Authorization": f"Bearer {secret}"}, json=body
+                    )
+                    told.append((response.status_code, *_said(response, id)))
+                if told[0] != told[1] or told[0][0] not in (303, 401, 403, 404):
+                    faults.append(f"{name}, {way}:\n  {told[0]}\n  {told[1]}")
+    assert not faults, "\n".join(faults)
+
+
+def _at(path: str, id: UUID) -> str:
+    return re.sub(r"\{(\w+)[^}]*\}", lambda part: PLACES.get(part[1], str(id)), path)
+
+
+def _said(response: httpx.Response, id: UUID) -> tuple[str, dict[str, str]]:
+    """What an answer says, in its body and its headers, but for the id that was asked for."""
+    passing = {"date", "idempotency-key"}
+    if response.status_code == 403:  # each refusal of this kind is recorded, whatever it is about
+        passing.add("event-position")
+    headers = {
+        name: value.replace(str(id), "…") for name, value in response.headers.items() if name not in passing
+    }
+    return response.text.replace(str(id), "…"), headers
