@@ -33,6 +33,7 @@ from api import (
 from api.access import OPEN
 from api.door import OwnPagesOnly, ReadableSizes, SafeHeaders
 from api.pages import errors
+from api.pages.live import Streams
 from api.pages.translations import ReadersLanguage
 from api.problems import LastResort
 from projections.reading import Tables
@@ -109,6 +110,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.packs = Packs(proving)
         app.state.entrance = Entrance(services)
         app.state.tables = tables
+        app.state.streams = Streams(tables)
         yield
 
 

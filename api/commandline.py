@@ -129,20 +129,9 @@ def prepare() -> None:
 @app.command(rich_help_panel=PROCESSES)
 def serve() -> None:
     """Serve the site and its interface for programs."""
-    import uvicorn
+    from api import serving
 
-    settings = _settings("writer_url", "reader_url")
-    uvicorn.run(
-        "api.app:create",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        server_header=False,
-        access_log=False,
-        timeout_graceful_shutdown=5,
-    )
+    serving.serve(_settings("writer_url", "reader_url"))
 
 
 @app.command(rich_help_panel=PROCESSES)

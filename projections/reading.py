@@ -8,7 +8,7 @@ the names mean the rows that are true now (schema ``now``) or those that were tr
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,6 +55,7 @@ class Tables:
         self._pool = make_pool(reader_url, "mandate tables", configure=_one_picture)
         self._position = 0
         self._moved = asyncio.Condition()
+        self._changes_ended = False
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Tables":
@@ -146,15 +147,26 @@ class Tables:
                     retry_after_seconds=1,
                 ) from None
 
-    async def changes(self) -> AsyncIterator[int]:
-        """Yield the position of the tables whenever it has moved."""
-        seen = self._position
-        while True:
-            async with self._moved:
-                while self._position == seen:
-                    await self._moved.wait()
-                seen = self._position
-            yield seen
+    async def changes(self, after: int = 0, patience_seconds: float | None = None) -> AsyncGenerator[int]:
+        """Yield the position of the tables once it lies beyond ``after``, and whenever it has moved, until
+        ``end_changes``; with ``patience_seconds`` also, unmoved, when nothing has happened for so long.
+
+        However many follow, the database is asked once: all of them wait for the one task that listens.
+        """
+        while not self._changes_ended:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience_seconds), self._moved:
+                    while self._position <= after and not self._changes_ended:
+                        await self._moved.wait()
+            if not self._changes_ended:
+                after = max(after, self._position)
+                yield after
+
+    async def end_changes(self) -> None:
+        """Let all go who follow the changes, because the process is to end."""
+        async with self._moved:
+            self._changes_ended = True
+            self._moved.notify_all()
 
     async def _follow(self) -> None:
         """Keep the position of the tables at hand; a lost connection is looked for again."""

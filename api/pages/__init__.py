@@ -14,6 +14,7 @@ from api.pages import (
     languages,
     letters,
     links,
+    live,
     openid,
     opening,
     parties,
@@ -47,6 +48,7 @@ for part in (
     people,
     links,
     languages,
+    live,
     static_files,
 ):
     router.include_router(part.router)

@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 
 from api.app import create
+from api.serving import Server
 from domain.access import Grant, Role
 from projections.projector import run
 from services.directory import Person
@@ -130,7 +131,7 @@ def problem_of(response: httpx.Response, status: int, code: str) -> dict[str, An
     return problem
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to the tests."""
@@ -142,7 +143,8 @@ async def serving(settings: Settings, port: int = 0) -> AsyncIterator[str]:
     """Serve the site, on a free port where none is named, and give its address."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", port))
-    server = _Server(uvicorn.Config(create(settings), log_level="warning", timeout_graceful_shutdown=2))
+    app = create(settings)
+    server = _Server(app, uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
     task = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:
         await asyncio.sleep(0.01)
