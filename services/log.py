@@ -16,16 +16,18 @@ that is away; whoever comes when it has been away for long gets one try, and is 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 from uuid import UUID
 
 import psycopg
 from eventsourcing.persistence import StoredEvent
 from psycopg.errors import UniqueViolation
 
+from services.arrays import bigints, byteas, ints, take_arrays, texts, uuids
 from services.pool import NOTICE_LOSS
 
 BATCH_COMMANDS = 512
@@ -33,8 +35,10 @@ BATCH_COMMANDS = 512
 
 HALVED_FROM_COMMANDS = 32
 """From how many commands on half of them go out at a time. Fewer are not worth a transaction each half."""
-GRACE_SECONDS = 2
+GRACE_SECONDS = 2.0
 """How long beyond its patience a command is waited for, when the database is silent and not gone."""
+WATCH_SECONDS = 0.25
+"""How often it is looked for commands that have waited for longer than that."""
 BATCH_BYTES = 16_000_000
 """How many bytes of events a transaction holds before it is closed to further commands: a message that
 passes a gigabyte breaks the connection, and would do so again with each try."""
@@ -100,6 +104,10 @@ class LoggedEvent(NamedTuple):
     state: bytes
 
 
+LoggedState = tuple[int, str, bytes]
+"""What an event says: its position, its topic and its state."""
+
+
 @dataclass(slots=True)
 class _Waiting:
     entry: Entry
@@ -119,23 +127,28 @@ class Log:
     synchronous_commit: str = "on"
     """Never anything else outside the tests, which show what would be lost."""
 
-    _last_batch: int = field(init=False, default=0)
-    _queue: "asyncio.Queue[_Waiting]" = field(init=False)
+    _queue: "deque[_Waiting]" = field(init=False, default_factory=deque)
+    _news: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    """Set when a command comes into the queue."""
+    _batch: "list[_Waiting]" = field(init=False, default_factory=list)
+    """The commands that were taken out of the queue last."""
     _task: "asyncio.Task[None] | None" = field(init=False, default=None)
+    _watch: "asyncio.Task[None] | None" = field(init=False, default=None)
     _connection: psycopg.AsyncConnection | None = field(init=False, default=None)
 
     async def __aenter__(self) -> "Log":
-        self._queue = asyncio.Queue(self.queue_limit)
         self._task = asyncio.create_task(self._write_for_ever(), name="log writer")
+        self._watch = asyncio.create_task(self._watch_patience(), name="log patience")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._task is not None
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-        while not self._queue.empty():
-            _fail([self._queue.get_nowait()], _stopping())
+        for task in (self._task, self._watch):
+            assert task is not None
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        _fail(self._queue, _stopping())
+        self._queue.clear()
         if self._connection is not None:
             await self._connection.close()
 
@@ -147,19 +160,22 @@ class Log:
         """
         if self._task is None or self._task.done():
             raise _stopping()
+        if len(self._queue) >= self.queue_limit:
+            raise Unavailable("More commands are waiting than can be taken in. Nothing was recorded.")
         loop = asyncio.get_running_loop()
         waiting = _Waiting(entry, loop.create_future(), loop.time() + self.patience_seconds)
-        try:
-            self._queue.put_nowait(waiting)
-        except asyncio.QueueFull:
-            raise Unavailable(
-                "More commands are waiting than can be taken in. Nothing was recorded."
-            ) from None
-        alarm = loop.call_at(waiting.until + GRACE_SECONDS, _give_up, waiting)
-        try:
-            return await waiting.future
-        finally:
-            alarm.cancel()
+        self._queue.append(waiting)
+        self._news.set()
+        return await waiting.future
+
+    async def _watch_patience(self) -> None:
+        """Tell those whom the database has kept waiting in silence: one look at all costs less than a timer
+        for each."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(min(WATCH_SECONDS, GRACE_SECONDS))
+            over = loop.time() - GRACE_SECONDS
+            _fail([waiting for waiting in (*self._batch, *self._queue) if waiting.until <= over], _silence())
 
     async def _write_for_ever(self) -> None:
         while True:
@@ -180,15 +196,19 @@ class Log:
         it records them. So half of those in play are taken, and from then on the halves take turns.
         """
         # The callers of the batch before have their answer, and come again only when we wait for something.
-        answered = 0 if self._queue.empty() else self._last_batch
-        batch = [await self._queue.get()]
-        size = _size(batch[0])
-        in_play = answered + 1 + self._queue.qsize()
+        answered = len(self._batch) if self._queue else 0
+        while not self._queue:
+            self._news.clear()
+            await self._news.wait()
+        in_play = answered + len(self._queue)
         limit = min(BATCH_COMMANDS, in_play if in_play < HALVED_FROM_COMMANDS else in_play // 2)
-        while len(batch) < limit and size < BATCH_BYTES and not self._queue.empty():
-            batch.append(self._queue.get_nowait())
-            size += _size(batch[-1])
-        self._last_batch = len(batch)
+        batch: list[_Waiting] = []
+        size = 0
+        while self._queue and len(batch) < limit and size < BATCH_BYTES:
+            waiting = self._queue.popleft()
+            batch.append(waiting)
+            size += _size(waiting.entry)
+        self._batch = batch
         # Whoever has gone away by now has been told nothing, or that nobody can tell: nothing is lost.
         return [waiting for waiting in batch if not waiting.future.done()]
 
@@ -263,6 +283,7 @@ class Log:
                 self.writer_url, autocommit=True, application_name="mandate writer", **NOTICE_LOSS
             )
             await connection.execute(f"SET synchronous_commit = {self.synchronous_commit}".encode())
+            take_arrays(connection)
             self._connection = connection
         return self._connection
 
@@ -289,22 +310,23 @@ def _arguments(entries: Sequence[Entry]) -> list[object]:
         upto += len(entry.events)
         lasts.append(upto)
     return [
-        [entry.key for entry in entries],
-        [entry.digest for entry in entries],
-        [entry.actor for entry in entries],
-        [entry.outcome for entry in entries],
-        [entry.reply for entry in entries],
-        firsts,
-        lasts,
-        [event.originator_id for event in events],
-        [event.originator_version for event in events],
-        [event.topic for event in events],
-        [event.state for event in events],
+        uuids([entry.key for entry in entries]),
+        byteas([entry.digest for entry in entries]),
+        texts([entry.actor for entry in entries]),
+        texts([entry.outcome for entry in entries]),
+        byteas([entry.reply for entry in entries]),
+        ints(firsts),
+        ints(lasts),
+        # The library lets ids be texts as well; ours never are.
+        uuids(cast("list[UUID]", [event.originator_id for event in events])),
+        bigints([event.originator_version for event in events]),
+        texts([event.topic for event in events]),
+        byteas([event.state for event in events]),
     ]
 
 
-def _size(waiting: _Waiting) -> int:
-    return sum(len(event.state) for event in waiting.entry.events)
+def _size(entry: Entry) -> int:
+    return sum([len(event.state) for event in entry.events])
 
 
 def _those_with_patience(batch: Sequence[_Waiting], error: Unavailable) -> list[_Waiting]:
@@ -319,7 +341,7 @@ def _answer(waiting: _Waiting, written: Written) -> None:
         waiting.future.set_result(written)
 
 
-def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
+def _fail(batch: Iterable[_Waiting], error: Exception) -> None:
     for waiting in batch:
         if not waiting.future.done():
             waiting.future.set_exception(error)
@@ -329,13 +351,12 @@ def _stopping() -> Unavailable:
     return Unavailable("The service is stopping. Nothing was recorded.")
 
 
-def _give_up(waiting: _Waiting) -> None:
-    error = Unavailable(
+def _silence() -> Unavailable:
+    return Unavailable(
         "The database takes commands and does not answer. Ask for the key of this one to learn how it ended, "
         "or send it again with the same key.",
         in_doubt=True,
     )
-    _fail([waiting], error)
 
 
 def _unavailable(in_doubt: bool, error: Exception) -> Unavailable:
@@ -381,6 +402,18 @@ class LogReader:
         return await self._fetch(
             "WHERE notification_id > %s ORDER BY notification_id LIMIT %s", (position, limit)
         )
+
+    async def states_after(self, position: int, limit: int) -> list[LoggedState]:
+        """Return what up to ``limit`` events say that stand after ``position``, in order. For whoever reads
+        long logs: it costs half of the time of the whole events."""
+        cursor = await self._connection.execute(
+            "SELECT notification_id, topic, state FROM log.stored_events "
+            "WHERE notification_id > %s ORDER BY notification_id LIMIT %s",
+            (position, limit),
+            binary=True,
+            prepare=True,
+        )
+        return await cursor.fetchall()
 
     async def position(self) -> int:
         """Return the position of the newest event, 0 when there is none."""

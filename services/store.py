@@ -79,6 +79,18 @@ class KeyReused(Refusal):
     kind = "key-reused"
 
 
+@dataclass(slots=True)
+class _Held:
+    """What a unit of work has under one id."""
+
+    aggregate: Aggregate | None = None
+    """None when the log has nothing under the id."""
+    owned: bool = False
+    """Whether the id is reserved for this unit, so that the aggregate may come from the cache and go back."""
+    remembered: int | None = None
+    """The version that it had in the cache; None when it comes from the log or is new."""
+
+
 class UnitOfWork:
     """The aggregates that one command takes out. See services.commands.Unit for the public part."""
 
@@ -86,16 +98,21 @@ class UnitOfWork:
         self._store = store
         self._request = request
         self._fresh = fresh
-        self._held: dict[UUID, Aggregate] = {}
-        self._owned: set[UUID] = set()
-        self._remembered: dict[UUID, int] = {}
-        self.taken: set[UUID] = set()
-        """What was taken out, or tried to be."""
+        self._held: dict[UUID, _Held] = {}
+        self._reserved: set[UUID] = set()
+        """What is reserved and not taken out yet."""
+        self._seen: dict[UUID, int] = {}
+        """What was looked at as it was some time ago, with its version then."""
 
     @property
     def used_cache(self) -> bool:
         """Whether the decision rests on anything that may be older than the log."""
-        return bool(self._remembered)
+        return bool(self._seen) or any(held.remembered is not None for held in self._held.values())
+
+    @property
+    def taken(self) -> set[UUID]:
+        """What was taken out, or tried to be."""
+        return set(self._held)
 
     async def reserve(self, ids: Iterable[UUID]) -> None:
         """Reserve at once what an earlier try took out, which lost because others held some of it."""
@@ -103,7 +120,7 @@ class UnitOfWork:
         # while it holds none: so nobody waits for somebody who waits for him.
         for id in sorted(ids):
             await self._store.reserve(id, wait=True)
-            self._owned.add(id)
+            self._reserved.add(id)
 
     @property
     def stamp(self) -> Stamp:
@@ -112,73 +129,94 @@ class UnitOfWork:
     async def get(self, kind: type[A], id: UUID) -> A:
         found = await self.find(kind, id)
         if found is None:
-            raise NotFound("not-found", f"There is no {_name(kind)} with the id {id}.")
+            raise _nothing_there(kind, id)
         return found
 
     async def find(self, kind: type[A], id: UUID) -> A | None:
-        held = self._held.get(id) or await self._take_out(id)
-        if held is None:
-            return None
-        if not self._held:
-            self._check_version(held)
+        found = (self._held.get(id) or await self._take_out(id)).aggregate
+        if found is None or isinstance(found, kind):
+            return found
+        raise _nothing_there(kind, id)
+
+    async def _take_out(self, id: UUID) -> _Held:
+        held = _Held()
+        if id in self._reserved:
+            self._reserved.remove(id)
+            held.owned = True
+        else:
+            # Only the first aggregate is waited for: two commands that wait for each other's second
+            # one would wait for ever. Without waiting the worst is a conflict, and another try.
+            alone = not self._held and not self._reserved
+            held.owned = await self._store.reserve(id, wait=alone)
+        first = self._request.expected_version is not None and not self._has_any()
         self._held[id] = held
-        if not isinstance(held, kind):
-            raise NotFound("not-found", f"There is no {_name(kind)} with the id {id}.")
+        cached = self._store.take_out(id) if held.owned else None
+        if cached is None:
+            held.aggregate = await self._store.load(id)
+        elif self._fresh:
+            held.aggregate = await self._store.catch_up(cached)
+        else:
+            held.aggregate, held.remembered = cached, cached.version
+        if first and held.aggregate is not None:
+            self._check_version(held.aggregate)
         return held
 
-    async def _take_out(self, id: UUID) -> Aggregate | None:
-        self.taken.add(id)
-        # Only the first aggregate is waited for: two commands that wait for each other's second
-        # one would wait for ever. Without waiting the worst is a conflict, and another try.
-        if id not in self._owned and await self._store.reserve(id, wait=not self._owned):
-            self._owned.add(id)
-        cached = self._store.take_out(id) if id in self._owned else None
-        if cached is None:
-            return await self._store.load(id)
-        if self._fresh:
-            return await self._store.catch_up(cached)
-        self._remembered[id] = cached.version
-        return cached
+    def _has_any(self) -> bool:
+        return any(held.aggregate is not None for held in self._held.values())
 
     async def look(self, kind: type[A], id: UUID) -> A:
-        seen = self._held.get(id)
+        held = self._held.get(id)
+        seen = held.aggregate if held else None
         if seen is None and not self._fresh and (seen := self._store.seen(id)):
-            self._remembered[id] = seen.version
+            self._seen[id] = seen.version
         if seen is None and (seen := await self._store.load(id)):
             self._store.remember(seen)
         if not isinstance(seen, kind):
-            raise NotFound("not-found", f"There is no {_name(kind)} with the id {id}.")
+            raise _nothing_there(kind, id)
         return seen
 
     def add(self, aggregate: Aggregate) -> None:
-        self._held[aggregate.id] = aggregate
+        self._held.setdefault(aggregate.id, _Held()).aggregate = aggregate
 
     def collect(self) -> list[StoredEvent]:
         """Return the events of all aggregates, encoded, in the order of their taking out."""
         encode = self._store.mapper.to_stored_event
-        return [encode(event) for aggregate in self._held.values() for event in aggregate.pending_events]
+        return [
+            encode(event)
+            for held in self._held.values()
+            if held.aggregate is not None
+            for event in held.aggregate.pending_events
+        ]
 
     def relied_on(self) -> dict[UUID, int]:
         """Return what came from the cache and was left as it is, with the versions that it had."""
-        changed = {id for id, held in self._held.items() if held.pending_events}
-        return {id: version for id, version in self._remembered.items() if id not in changed}
+        relied = dict(self._seen)
+        for id, held in self._held.items():
+            if held.aggregate is not None and held.aggregate.pending_events:
+                relied.pop(id, None)  # That it is still at this version, the log itself looks at.
+            elif held.remembered is not None:
+                relied.setdefault(id, held.remembered)
+        return relied
 
     def put_back(self) -> None:
         """After the commit: what was changed is now what the log says."""
-        for id, aggregate in self._held.items():
-            aggregate.pending_events.clear()
-            if id in self._owned:
-                self._store.put_back(aggregate)
-        self._release()
+        for held in self._held.values():
+            if held.aggregate is not None:
+                held.aggregate.pending_events.clear()
+                if held.owned:
+                    self._store.put_back(held.aggregate)
+        self.drop()
 
     def drop(self) -> None:
-        """After a conflict or a refusal: forget what was taken out, for it may be changed halfway."""
-        self._release()
-
-    def _release(self) -> None:
-        for id in self._owned:
+        """Let others have what was taken out. After a conflict or a refusal it is forgotten, for it may be
+        changed halfway."""
+        for id, held in self._held.items():
+            if held.owned:
+                held.owned = False
+                self._store.release(id)
+        for id in self._reserved:
             self._store.release(id)
-        self._owned.clear()
+        self._reserved.clear()
 
     def _check_version(self, aggregate: Aggregate) -> None:
         expected = self._request.expected_version
@@ -296,7 +334,7 @@ class Store:
         """Return an aggregate as the log has it now, for looking at. Raises NotFound."""
         aggregate = await self.load(id)
         if not isinstance(aggregate, kind):
-            raise NotFound("not-found", f"There is no {_name(kind)} with the id {id}.")
+            raise _nothing_there(kind, id)
         return aggregate
 
     # The rest is for units of work.
@@ -393,6 +431,10 @@ def digest(*parts: bytes) -> bytes:
         summary.update(len(part).to_bytes(8, "big"))
         summary.update(part)
     return summary.digest()
+
+
+def _nothing_there(kind: type[Aggregate], id: UUID) -> NotFound:
+    return NotFound("not-found", f"There is no {_name(kind)} with the id {id}.")
 
 
 def _name(kind: type[Aggregate]) -> str:

@@ -199,7 +199,10 @@ async def test_connections_killed_while_many_write_lose_and_double_nothing(
     kills = 0
 
     async def write(record: UUID) -> list[Written]:
-        return [await log.append(an_entry(an_event(record, version))) for version in range(1, 16)]
+        written: list[Written] = []
+        while kills < 5 or len(written) < 15:
+            written.append(await log.append(an_entry(an_event(record, len(written) + 1))))
+        return written
 
     async def kill() -> None:
         nonlocal kills
@@ -218,13 +221,11 @@ async def test_connections_killed_while_many_write_lose_and_double_nothing(
     done.set()
     await killer
 
-    assert kills >= 3
-    assert [len(answer) for answer in answers] == [15] * 20, "every caller got an answer to every command"
     logged = await whole_log(settings.reader_url)
-    assert len(logged) == 300
-    for record in records:
+    assert len(logged) == sum(map(len, answers)), "every command that was answered is there, and no other"
+    for record, written in zip(records, answers, strict=True):
         versions = [event.originator_version for event in logged if event.originator_id == record]
-        assert versions == list(range(1, 16))
+        assert versions == list(range(1, len(written) + 1))
 
 
 async def test_a_reply_that_was_lost_is_looked_up_by_its_key(
