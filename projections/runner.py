@@ -24,7 +24,7 @@ from projections import registry
 from projections.fold import Fold, FoldError, copy_text
 from projections.schema import drop_others, hold, hold_readers, make, queue_for_views, take_over
 from projections.tables import Projection, Table
-from services.log import LoggedEvent, LogReader, notifications
+from services.log import LoggedState, LogReader, notifications
 from services.mapper import decode
 from services.pool import NOTICE_LOSS
 from services.settings import Settings
@@ -55,7 +55,9 @@ class TableChange:
 class Part:
     """A part of the log that has been worked out: how far it goes, and what is to be written for it."""
 
-    last: LoggedEvent
+    position: int
+    """The position of its last event."""
+    topic: str
     events: int
     changes: Sequence[TableChange]
 
@@ -110,21 +112,21 @@ class Runner:
         try:
             await self._write_and_look_ahead(part)
         except (FoldError, psycopg.DataError, psycopg.IntegrityError) as error:
-            raise BrokenProjectionError(_where(part.last, error)) from error
+            raise BrokenProjectionError(_where(part.position, part.topic, error)) from error
         if commit:
             await self.connection.commit()
-        self.position = part.last.position
+        self.position = part.position
         return part.events
 
-    async def _read(self, after: int) -> list[LoggedEvent]:
-        return await LogReader(self.connection).after(after, self.batch_events)
+    async def _read(self, after: int) -> list[LoggedState]:
+        return await LogReader(self.connection).states_after(after, self.batch_events)
 
     async def _write_and_look_ahead(self, part: Part) -> None:
         """Write a part. When more is waiting, work out the next one while the database is busy with this."""
         if part.events < self.batch_events:
             await self._write(part)
             return
-        events = await self._read(part.last.position)
+        events = await self._read(part.position)
         writing = asyncio.create_task(self._write(part))
         try:
             self._ahead = await self._work_out(events, writing)
@@ -135,7 +137,7 @@ class Runner:
             await writing
 
     async def _work_out(
-        self, events: Sequence[LoggedEvent], writing: "asyncio.Task[None] | None" = None
+        self, events: Sequence[LoggedState], writing: "asyncio.Task[None] | None" = None
     ) -> Part | None:
         """Work out what is to be written for some events, None when there are none.
 
@@ -144,26 +146,25 @@ class Runner:
         if not events:
             return None
         batch = self._fold.batch()
-        for number, logged in enumerate(events):
+        for number, (position, topic, state) in enumerate(events):
             try:
-                batch.add(decode(logged.topic, logged.state), logged.position)
+                batch.add(decode(topic, state), position)
             except Exception as error:
-                raise BrokenProjectionError(_where(logged, error)) from error
+                raise BrokenProjectionError(_where(position, topic, error)) from error
             if writing and number % 100 == 0:
                 await asyncio.sleep(0)  # Lets the writing go on.
-        missing = batch.missing()
-        if missing and writing:
+        if batch.missing and writing:
             await asyncio.wait([writing])  # They must be read as that leaves them.
-        await batch.load(missing, self._load)
+        await batch.load(self._load)
         try:
             batch.fold()
         except FoldError as error:
-            raise BrokenProjectionError(_where(events[-1], error)) from error
+            raise BrokenProjectionError(_where(position, topic, error)) from error
         changes = [
             TableChange(table, batch.closed(table), copy_text(batch.opened(table))) for table in self.tables
         ]
         batch.stored()
-        return Part(events[-1], len(events), changes)
+        return Part(position, topic, len(events), changes)
 
     async def _take_turn(self) -> None:
         """Lock the position for this transaction. Another position or another table than before means that
@@ -190,9 +191,9 @@ class Runner:
             await self._insert(change.table, change.opened)
         await self.connection.execute(
             sql.SQL("UPDATE {}.position SET position = %s").format(sql.Identifier(self.schema)),
-            (part.last.position,),
+            (part.position,),
         )
-        await self.connection.execute("SELECT pg_notify('tables', %s)", (str(part.last.position),))
+        await self.connection.execute("SELECT pg_notify('tables', %s)", (str(part.position),))
 
     async def _load(self, table: Table, keys: Sequence[tuple[Any, ...]]) -> list[tuple[int, dict[str, Any]]]:
         """Fetch the rows that are true now, for keys that the fold does not know."""
@@ -374,8 +375,8 @@ async def _exists(connection: psycopg.AsyncConnection, schema: str) -> bool:
     return await cursor.fetchone() is not None
 
 
-def _where(logged: LoggedEvent, error: Exception) -> str:
+def _where(position: int, topic: str, error: Exception) -> str:
     return (
-        f"The tables cannot take in the events up to position {logged.position} ({logged.topic}): {error}. "
+        f"The tables cannot take in the events up to position {position} ({topic}): {error}. "
         "They stand before them; nothing was skipped."
     )

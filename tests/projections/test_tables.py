@@ -282,7 +282,7 @@ class Story:
         batch = self.fold.batch()
         for position, change in changes:
             batch.take(change, position)
-        await batch.load(batch.missing(), self._load)
+        await batch.load(self._load)
         batch.fold()
         for (name,), ended in batch.closed(LAMPS):
             [row] = [row for row in self.stored if row.cells[0] == name and row.ended is None]
