@@ -31,6 +31,7 @@ from api import (
     sign_in,
 )
 from api.access import OPEN
+from api.access_log import AccessLog
 from api.door import OwnPagesOnly, ReadableSizes, SafeHeaders
 from api.pages import errors
 from api.pages.live import Streams
@@ -76,9 +77,10 @@ def create(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url=f"{openapi.ROOT}/openapi.json",
         lifespan=_lifespan,
-        # The first is the outermost: the headers are also on what the others answer.
+        # The first is the outermost: the log tells, and the headers are on, what the others answer.
         middleware=[
-            Middleware(SafeHeaders),
+            Middleware(AccessLog),
+            Middleware(SafeHeaders, settings=settings),
             Middleware(ReadersLanguage),
             Middleware(LastResort),
             Middleware(OwnPagesOnly, settings=settings),

@@ -17,21 +17,28 @@ HEADERS = {
     # Not no-referrer: with it browsers send "Origin: null" with forms, also to the site that drew them.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-cache",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
+    # What is kept on the way would be shown to others; what is kept by the browser is asked for again.
+    "Cache-Control": "private, no-cache",
 }
+
+HEADERS_OVER_HTTPS = {"Strict-Transport-Security": "max-age=31536000"}
+"""For a year, browsers come to this site over HTTPS alone, whatever a link says."""
 
 
 class SafeHeaders:
     """Puts the headers on every answer that keep browsers from doing harm with it."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
+        self.headers = HEADERS | (HEADERS_OVER_HTTPS if settings.public_url.scheme == "https" else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self.headers.items():
                     headers.setdefault(name, value)
             await send(message)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
 from psycopg_pool import AsyncConnectionPool
@@ -45,6 +46,9 @@ from services.rounds import (
 from services.settings import Settings
 from services.store import Answer, Request, Store, digest
 
+POSITIONS: ContextVar[list[int] | None] = ContextVar("positions", default=None)
+"""Where somebody wants to know what was written in the course of their work: the positions, as they come."""
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -73,7 +77,10 @@ class Services:
             must_be_keepable(body)
             return recorded
 
-        return await self.store.execute(request, decide)
+        answer = await self.store.execute(request, decide)
+        if answer.position is not None and (noted := POSITIONS.get()) is not None:
+            noted.append(answer.position)
+        return answer
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from services.entrance import Entrance
 from services.people import EndRole
 from services.settings import Settings
 from services.wiring import Services
-from tests.api.conftest import MARTAS_ID, Site, problem_of, visiting
+from tests.api.conftest import MARTAS_ID, Site, problem_of, serving, visiting
 from tests.cast import Office, hired, register, session_of
 
 PARTY = register("KEN").model_dump(mode="json")
@@ -68,13 +68,40 @@ async def test_a_browser_acts_from_our_own_pages_only(site: Site) -> None:
 
 
 async def test_every_answer_keeps_browsers_from_doing_harm_with_it(site: Site) -> None:
-    for path in ("/health", "/api/v1/parties", "/nothing", "/problems/stale", "/api/v1/parties/%00"):
-        headers = (await site.client.get(path)).headers
-        assert "default-src 'self'" in headers["content-security-policy"]
-        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    programs = (
+        "/health",
+        "/api/v1/parties",
+        "/api/v1/openapi.json",
+        "/problems/stale",
+        "/api/v1/parties/%00",
+    )
+    pages = ("/", "/sign-in", "/account", "/people", "/docs", "/nothing", "/static/style.css")
+    secret = ("/l/a-secret", "/password/a-secret")
+    for path in (*programs, *pages, *secret):
+        headers = (await site.client.get(path, headers={"Accept": "text/html"})).headers
+        assert headers["content-security-policy"] == (
+            "default-src 'self'; base-uri 'none'; form-action 'self'; "
+            "frame-ancestors 'none'; object-src 'none'"
+        )
         assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cross-origin-opener-policy"] == "same-origin"
+        assert headers["cross-origin-resource-policy"] == "same-origin"
+        assert "camera=()" in headers["permissions-policy"]
         # With no-referrer a browser would say “Origin: null” of our own forms.
-        assert headers["referrer-policy"] == "same-origin"
+        assert headers["referrer-policy"] == ("strict-origin" if path in secret else "same-origin")
+        kept = "no-store" if path in (*secret, "/account") else "private, no-cache"
+        assert headers["cache-control"] == ("no-cache" if "static" in path else kept), path
+        assert "strict-transport-security" not in headers, "over plain HTTP it means nothing"
+
+
+async def test_where_the_site_is_reached_over_https_browsers_are_told_to_come_so_for_a_year(
+    settings: Settings,
+) -> None:
+    over_https = settings.model_copy(update={"public_url": AnyHttpUrl("https://mandate.example.org")})
+    async with serving(over_https) as address, Site.anonymous(address) as client:
+        for path in ("/health", "/nothing"):
+            headers = (await client.get(path)).headers
+            assert headers["strict-transport-security"] == "max-age=31536000"
 
 
 async def test_nobody_signs_in_without_proof_unless_the_settings_say_so(

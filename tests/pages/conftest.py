@@ -35,7 +35,10 @@ AISHA = Person(identify("person", "Aisha"), "Aisha Rahmani", "aisha@example.org"
 KOFI = Person(identify("person", "Kofi"), "Kofi Mensah", "kofi@example.org", "en", "administrator")
 
 CHROMIUM = "/usr/bin/chromium"
+ELSEWHERE = "mandate.test"
+"""A name under which the browser finds the site over plain HTTP, as if it were on another machine."""
 FLAGS = [
+    f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",

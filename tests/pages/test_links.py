@@ -12,7 +12,7 @@ from services.letters import SendLetter
 from services.links import RevokeLink
 from services.wiring import Services
 from tests.cast import Office, Postbox
-from tests.pages.conftest import Hire, Reader, Survey, a_link, open_link
+from tests.pages.conftest import ELSEWHERE, Hire, Reader, Survey, a_link, caught_up, open_link
 from tests.services.test_links import link_in
 
 PHONE = {"viewport": {"width": 360, "height": 740}}
@@ -151,3 +151,25 @@ async def test_pressing_twice_asks_once(hire: Hire, survey: Survey, services: Se
         )
         assert response.status == 303
     assert len((await services.store.read(Invitation, survey.kenya)).forwarded) == 1
+
+
+async def test_the_button_works_over_plain_http_away_from_the_machine_itself(
+    hire: Hire, survey: Survey, services: Services
+) -> None:
+    id, path = await a_link(services, survey.kenya)
+    contact = await hire(None)
+    sent: list[dict[str, str]] = []
+    contact.page.on("request", lambda request: sent.append(request.headers))
+    await caught_up(contact.site)
+    site = contact.site.replace("127.0.0.1", ELSEWHERE)
+
+    await contact.page.goto(site + path)
+    async with contact.page.expect_request(lambda request: request.method == "POST") as posted:
+        await contact.press("Open the questionnaire")
+
+    headers = await (await posted.value).all_headers()
+    assert headers["origin"] == site, "with no-referrer it would be null"
+    assert "sec-fetch-site" not in headers, "it is told to this machine alone, or over HTTPS"
+    assert f"/invitations/{survey.kenya}/answer" in contact.page.url
+    assert (await services.store.read(PersonalLink, id)).version == 2
+    assert not any(path in each.get("referer", "") for each in sent), "the secret is told to nobody"
