@@ -29,6 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 people = typer.Typer(help="Let people in where nobody is there yet to do it.", no_args_is_help=True)
+history_app = typer.Typer(help="The proofs of the history: check them, change the key, grow the tree anew.")
+app.add_typer(history_app, name="history", rich_help_panel="Care")
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 lets the program choose.")]
@@ -222,6 +224,59 @@ def administrator(
         raise typer.Exit(1) from None
     console.print("Open this address in a browser, or hand it to the person. It is good once, for 24 hours:")
     typer.echo(made.address)
+
+
+@app.command(
+    rich_help_panel=CARE,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def verify(context: typer.Context) -> None:
+    """Verify an evidence pack offline: [bold]./mandate verify pack.zip --key KEY[/bold]."""
+    from services.verify.mandate_verify import main as verify_pack
+
+    raise typer.Exit(verify_pack(context.args))
+
+
+@history_app.command("check")
+def check_history(data: DataFolder = None) -> None:
+    """Hold the whole log against the checkpoints that were published. Ends with 3 where it differs."""
+    from projections.history import watch
+
+    async def check() -> int:
+        found = await watch(_settings("writer_url", data=data))
+        for finding in found.findings:
+            console.print(finding.message, style="red", markup=False)
+        console.print(
+            f"{found.size:,} events and {found.checkpoints:,} checkpoints were read. "
+            f"{found.covered:,} events are as they were published."
+        )
+        return 3 if found.findings else 0
+
+    raise typer.Exit(_run(_history(check())))
+
+
+@history_app.command("rotate")
+def rotate_history_key(data: DataFolder = None) -> None:
+    """Make a fresh signing key, named by the old one, which is then forgotten. It signs from the next
+    checkpoint on."""
+    from projections.history import log_keys
+    from services.keys import rotate
+
+    async def fresh() -> str:
+        settings = _settings("keys_folder", data=data)
+        return rotate(settings.keys_folder, log_keys(settings)).chain[-1].encoded
+
+    console.print(f"The log signs with {_run(_history(fresh()))} from now on.", markup=False)
+
+
+@history_app.command("regrow")
+def regrow_history(data: DataFolder = None) -> None:
+    """Let the tree grow anew from the log, as after a change of the tree that the log does not share."""
+    from projections.history import regrow
+
+    size = _run(_history(regrow(_settings("projector_url", data=data))))
+    console.print(f"The tree has grown anew: {size:,} events.")
 
 
 def _data_folder(data: Path | None) -> Path:

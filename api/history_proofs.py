@@ -22,7 +22,7 @@ from domain.history import Span
 from domain.history_tiles import parse_tile_path
 from domain.refusals import Fault
 from services.history import Checkpoints, Published, no_checkpoint_yet
-from services.history_tree import Tree
+from services.history_tree import HistoryDiffers, Tree
 from services.log import LogReader, Unavailable
 
 log_router = APIRouter(tags=["history"])
@@ -169,7 +169,8 @@ async def prove_event(
     async with pool.connection() as connection:
         tree, checkpoints = Tree(connection), Checkpoints(connection)
         index = await tree.index_of(position)
-        assert index is not None, "a checkpoint covers it"
+        if index is None:
+            raise HistoryDiffers("The tree is growing anew.")
         wanted = covering.size if size is None else size
         await _must_have(tree, wanted, index + 1, "query/size")
         [hash] = await tree.hashes([Span(index, index + 1)])

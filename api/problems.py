@@ -22,6 +22,7 @@ from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.refusals import Fault, Refusal
+from services.history_tree import HistoryDiffers
 from services.log import Unavailable
 from services.store import RefusalRecord
 
@@ -172,6 +173,9 @@ def of_error(error: Exception, request: Request) -> Problem:
             return of_refusal(error)
         case Unavailable():
             return _of_unavailable(error, request)
+        case HistoryDiffers():
+            # It grows anew just now, or an alarm says what is the matter.
+            return _of_unavailable(Unavailable(f"Nothing can be proven now. {error}"), request)
         case psycopg.OperationalError() | psycopg.InterfaceError() | PoolTimeout():
             return _of_unavailable(Unavailable("The database cannot be reached now."), request)
         case RequestValidationError():
@@ -296,6 +300,7 @@ def install(app: FastAPI, render: Render) -> None:
     for kind in (
         Refusal,
         Unavailable,
+        HistoryDiffers,
         psycopg.OperationalError,
         psycopg.InterfaceError,
         PoolTimeout,

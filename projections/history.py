@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 from uuid import UUID
 
 import psycopg
@@ -17,12 +19,12 @@ import structlog
 from domain.history_notes import PublicKey
 from projections.history_tree import Follower, TakenError, open_follower
 from projections.reading import Picture, Record
-from services.checkpoints import PublishedFolder, Publisher
-from services.history import ASK, MADE, end_alarms, open_alarms, raise_alarm
-from services.history_audit import Audit, audit
-from services.history_tree import HistoryDiffers
+from services.checkpoints import PublishedFolder, Publisher, published_keys
+from services.history import ASK, MADE, Checkpoints, end_alarms, open_alarms, raise_alarm
+from services.history_audit import Audit, Finding, audit
+from services.history_tree import HistoryDiffers, Tree
 from services.keys import Keys, KeysError, open_keys
-from services.log import notifications
+from services.log import LogReader, notifications
 from services.pool import NOTICE_LOSS
 from services.settings import Settings
 from services.witness import Cosigner
@@ -101,16 +103,24 @@ async def check(settings: Settings) -> None:
 
 
 async def watch(settings: Settings) -> Audit:
-    """Hold the whole log against what was published; keep an alarm for what is found, or end the last one."""
-    keys = log_keys(settings)
+    """Hold the whole log against what was published; keep an alarm for what is found, or end the last one.
+
+    It needs the folder of checkpoints, for reading alone, and no signing key. Raises KeysError when the
+    published keys cannot be read.
+    """
+    folder = settings.checkpoints_folder
+    keys = published_keys(folder, settings.log_name)
     # The checkpoints are read first, so that the log, which is read later, holds all that they are about.
-    notes = list(PublishedFolder(settings.checkpoints_folder, keys.name).all())
-    connect = psycopg.AsyncConnection.connect
-    async with await connect(settings.projector_url, application_name="mandate audit") as connection:
+    notes = list(PublishedFolder(folder, keys[0].name).all()) if keys else []
+    connect = partial(psycopg.AsyncConnection.connect, settings.writer_url, **NOTICE_LOSS)
+    async with await connect(application_name="mandate audit") as connection:
         await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
-        result = await audit(connection, notes, keys.chain)
+        if keys:
+            result = await audit(connection, notes, keys)
+        else:
+            result = await _without_keys(connection, folder)
         await connection.rollback()
-    async with await connect(settings.projector_url, autocommit=True) as connection:
+    async with await connect(autocommit=True) as connection:
         for finding in result.findings:
             log.error("the history differs from what was published", message=finding.message)
             await raise_alarm(connection, "audit", finding.message)
@@ -119,17 +129,49 @@ async def watch(settings: Settings) -> Audit:
     return result
 
 
+async def _without_keys(connection: psycopg.AsyncConnection, folder: Path) -> Audit:
+    """Say what it means that nothing was published: that nothing was signed, or that the folder is lost."""
+    result = Audit()
+    if (newest := await Checkpoints(connection).newest()) is not None:
+        message = f"Checkpoints were published, up to {newest.size} events, and {folder} holds none of them."
+        result.findings.append(Finding("checkpoint", message))
+    return result
+
+
 async def regrow(settings: Settings) -> int:
-    """Let the tree grow anew from the log, and return its size. Raises HistoryDiffers when that shows that
-    the log is not what was published of it; the tree is then as the log is."""
-    follower = await open_follower(settings)
-    async with follower.connection as connection:
+    """Let the tree grow anew from the log, and return its size.
+
+    It may run beside the process that makes checkpoints, which then grows the tree itself. Raises
+    HistoryDiffers when that shows that the log is not what was published of it; the tree is as the log then.
+    """
+    async with await _connect(settings) as connection, connection.transaction():
+        # First the row that whoever grows the tree holds for each step: it finds all gone, or nothing.
+        await connection.execute("UPDATE history.progress SET size = 0, position = 0")
         await connection.execute("DELETE FROM history.tiles")
         await connection.execute("DELETE FROM history.positions")
-        await connection.execute("UPDATE history.progress SET size = 0, position = 0")
-        await connection.commit()
-    async with opened(settings) as (follower, _):
-        return follower.standing.size
+    try:
+        async with opened(settings, wait=False) as (follower, _):
+            return follower.standing.size
+    except TakenError:
+        return await _regrown_by_another(settings)
+
+
+async def _regrown_by_another(settings: Settings) -> int:
+    """Wait until the tree is whole again. An alarm that stands is given the time to end."""
+    async with await _connect(settings) as connection, await _connect(settings) as listener:
+        head, until = await LogReader(connection).position(), None
+        async for _ in notifications(listener, MADE):
+            standing = await Tree(connection).standing()
+            if standing.position < head:
+                continue
+            alarms = [alarm for alarm in await open_alarms(connection) if alarm.kind == "follower"]
+            if not alarms:
+                return standing.size
+            now = asyncio.get_running_loop().time()
+            until = until or now + AGAIN_SECONDS + 5
+            if now > until:
+                raise HistoryDiffers(alarms[0].message)
+    raise AssertionError("notifications do not end")
 
 
 async def _again_and_again(settings: Settings, work: Callable[[Settings], Awaitable[None]]) -> None:

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import psycopg
 
-from domain.history_notes import Checkpoint, Note, NoteError, PublicKey, open_checkpoint
+from domain.history_notes import Checkpoint, Note, NoteError, PublicKey, follow_keys, open_checkpoint
 from services.history import MADE, Published
 from services.history_tree import HistoryDiffers, Standing, Tree
-from services.keys import Keys, as_file_name
+from services.keys import Keys, KeysError, as_file_name
 
 _PER_FOLDER = 1_000
 
@@ -216,6 +216,25 @@ class Publisher:
                 "ON CONFLICT DO NOTHING",
                 rows,
             )
+
+
+def published_keys(folder: Path, name: str) -> tuple[PublicKey, ...]:
+    """Return the public keys of a log as they were published, oldest first; none where nothing was.
+
+    An empty name means the one log that the folder is of. Raises KeysError where it is of several, or where
+    what lies there are no keys that follow one another.
+    """
+    known = [place for place in sorted(folder.glob("*/keys/0001.public")) if place.is_file()]
+    if not name and len(known) > 1:
+        raise KeysError(f"{folder} is of several logs. Say with MANDATE_LOG_NAME which one it is.")
+    keys = folder / as_file_name(name) / "keys" if name else known[0].parent if known else folder
+    if not (keys / "0001.public").is_file():
+        return ()
+    try:
+        first = PublicKey.parse((keys / "0001.public").read_text())
+        return tuple(follow_keys(first, [path.read_bytes() for path in sorted(keys.glob("*.rotation"))]))
+    except (OSError, ValueError) as error:
+        raise KeysError(f"The published keys in {keys} cannot be read: {error}") from error
 
 
 def published_checkpoints(folder: Path, keys: tuple[PublicKey, ...]) -> list[Checkpoint]:

@@ -122,6 +122,26 @@ class Directory:
             )
             return {person.id: person for person in await cursor.fetchall()}
 
+    async def want_checkpoints(self, id: UUID, *, wanted: bool) -> None:
+        """Note whether a person wants each day's checkpoint by letter. It goes with the person's row."""
+        async with self._pool.connection() as connection:
+            if wanted:
+                await connection.execute(
+                    "INSERT INTO directory.checkpoint_letters VALUES (%s) ON CONFLICT DO NOTHING", (id,)
+                )
+            else:
+                await connection.execute(
+                    "DELETE FROM directory.checkpoint_letters WHERE person_id = %s", (id,)
+                )
+
+    async def who_want_checkpoints(self) -> list[UUID]:
+        """Return the ids of those who want each day's checkpoint by letter."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT person_id FROM directory.checkpoint_letters ORDER BY person_id"
+            )
+            return [row[0] for row in await cursor.fetchall()]
+
     async def erase(self, id: UUID) -> None:
         """Remove a person from the directory. Histories keep the id and stay as they are."""
         async with self._pool.connection() as connection:

@@ -18,6 +18,9 @@ ASK = "checkpoint_wanted"
 MADE = "checkpoints"
 """The channel on which a new checkpoint, or an answer of a witness, is announced."""
 
+ALARMS = "history_alarms"
+"""The channel on which an alarm is announced."""
+
 
 # ---- Checkpoints ------------------------------------------------------------------------------------------
 
@@ -144,6 +147,7 @@ class Checkpoints:
 class Alarm:
     """Something that shows that the history is not what was published of it."""
 
+    number: int
     kind: str
     """Who found it: follower, audit or witness."""
     message: str
@@ -161,9 +165,26 @@ async def no_checkpoint_yet(connection: psycopg.AsyncConnection, position: int) 
 async def open_alarms(connection: psycopg.AsyncConnection) -> list[Alarm]:
     """Return the alarms that stand, newest first. While one does, pages say so."""
     cursor = await connection.execute(
-        "SELECT kind, message, raised_at FROM history.alarms WHERE ended_at IS NULL ORDER BY number DESC"
+        "SELECT number, kind, message, raised_at FROM history.alarms WHERE ended_at IS NULL "
+        "ORDER BY number DESC"
     )
     return [Alarm(*row) for row in await cursor.fetchall()]
+
+
+async def untold_alarms(connection: psycopg.AsyncConnection) -> list[Alarm]:
+    """Return the alarms that stand and that nobody was written to about, oldest first."""
+    cursor = await connection.execute(
+        "SELECT number, kind, message, raised_at FROM history.alarms "
+        "WHERE ended_at IS NULL AND told_at IS NULL ORDER BY number"
+    )
+    return [Alarm(*row) for row in await cursor.fetchall()]
+
+
+async def keep_as_told(connection: psycopg.AsyncConnection, alarm: Alarm) -> None:
+    """Note that the letters about an alarm have gone out."""
+    await connection.execute(
+        "UPDATE history.alarms SET told_at = clock_timestamp() WHERE number = %s", (alarm.number,)
+    )
 
 
 async def raise_alarm(connection: psycopg.AsyncConnection, kind: str, message: str) -> None:
@@ -173,6 +194,7 @@ async def raise_alarm(connection: psycopg.AsyncConnection, kind: str, message: s
         "(SELECT FROM history.alarms WHERE kind = %(kind)s AND message = %(message)s AND ended_at IS NULL)",
         {"kind": kind, "message": message},
     )
+    await connection.execute("SELECT pg_notify(%s, '')", (ALARMS,))
 
 
 async def end_alarms(connection: psycopg.AsyncConnection, kind: str) -> None:

@@ -124,6 +124,9 @@ CREATE TABLE IF NOT EXISTS directory.identities ( -- who somebody is to a provid
     PRIMARY KEY (issuer, subject)
 );
 CREATE INDEX IF NOT EXISTS identities_person ON directory.identities (person_id);
+CREATE TABLE IF NOT EXISTS directory.checkpoint_letters ( -- who wants each day's checkpoint by letter
+    person_id uuid PRIMARY KEY REFERENCES directory.people ON DELETE CASCADE
+);
 CREATE TABLE IF NOT EXISTS directory.links ( -- personal links that are good; one that is revoked is removed
     id            uuid PRIMARY KEY,
     secret_sha256 bytea UNIQUE,      -- none before the letter goes out
@@ -247,12 +250,15 @@ CREATE TABLE IF NOT EXISTS history.alarms (
     raised_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     ended_at  timestamptz
 );
+ALTER TABLE history.alarms ADD COLUMN IF NOT EXISTS told_at timestamptz; -- when letters about it had gone out
 GRANT USAGE ON SCHEMA history TO mandate_writer, mandate_projector, mandate_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA history TO mandate_writer, mandate_projector, mandate_reader;
 GRANT INSERT, UPDATE, DELETE ON history.tiles, history.positions TO mandate_projector;
 GRANT UPDATE ON history.progress TO mandate_projector;
 GRANT INSERT ON history.keys, history.checkpoints, history.cosignatures, history.alarms TO mandate_projector;
 GRANT UPDATE (ended_at) ON history.alarms TO mandate_projector;
+-- The worker holds the log against what was published each night, and writes to people about what it finds.
+GRANT INSERT, UPDATE (ended_at, told_at) ON history.alarms TO mandate_writer;
 RESET ROLE;
 
 -- Tables with a memory are made by the projector, in schemas of its own; readers find them through these two.

@@ -59,6 +59,7 @@ class Services:
     store: Store
     directory: Directory
     documents: Documents
+    mailer: Mailer
     handlers: dict[type[Command], Handler]
 
     async def execute(self, command: Command, request: Request) -> Answer:
@@ -88,16 +89,15 @@ async def open_services(settings: Settings, mailer: Mailer | None = None) -> Asy
     """Connect to the database, start the writer of the log, and give out the services."""
     pool = make_pool(settings.writer_url, "mandate services", autocommit=True)
     async with pool, Log(settings.writer_url) as log:
-        directory = Directory(pool)
+        directory, mailer = Directory(pool), mailer or SmtpMailer(settings)
         yield Services(
             settings=settings,
             pool=pool,
             store=Store(log, pool),
             directory=directory,
             documents=Documents(pool),
-            handlers=_handlers(
-                settings, directory, LinkBook(pool), PasswordLinks(pool), mailer or SmtpMailer(settings)
-            ),
+            mailer=mailer,
+            handlers=_handlers(settings, directory, LinkBook(pool), PasswordLinks(pool), mailer),
         )
 
 

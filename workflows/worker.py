@@ -13,13 +13,14 @@ from temporalio.worker import Worker
 from projections.reading import Tables
 from services.settings import Settings
 from services.wiring import Services, open_services
+from workflows.history import HistorySteps, SendCheckpoint, WatchHistory, schedule_watch
 from workflows.reconciliation import Reconciliation, schedule_nightly
 from workflows.rounds import DeadlineSteps, QuestionnaireDeadline, ReconcileDeadlines
 from workflows.triggers import Triggers
 
 log = structlog.get_logger("worker")
 
-WORKFLOWS = [QuestionnaireDeadline, ReconcileDeadlines]
+WORKFLOWS = [QuestionnaireDeadline, ReconcileDeadlines, WatchHistory, SendCheckpoint]
 """All workflows; the stored histories of each are replayed in the tests."""
 
 
@@ -31,12 +32,14 @@ async def run(settings: Settings) -> None:
         async with make_worker(client, services, tables, triggers):
             await _schedule(client, settings)
             log.info("working", task_queue=settings.temporal_task_queue)
-            await triggers.follow()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(triggers.follow(), name="deadlines")
+                group.create_task(HistorySteps(services, tables).tell_alarms(), name="alarms")
 
 
 def make_worker(client: Client, services: Services, tables: Tables, triggers: Triggers) -> Worker:
     """Return a worker for all workflows and their steps."""
-    steps = DeadlineSteps(services)
+    steps, history = DeadlineSteps(services), HistorySteps(services, tables)
     return Worker(
         client,
         task_queue=triggers.task_queue,
@@ -47,6 +50,8 @@ def make_worker(client: Client, services: Services, tables: Tables, triggers: Tr
             steps.lapse,
             steps.escalate,
             Reconciliation(triggers, tables).reconcile,
+            history.watch,
+            history.send_checkpoint,
         ],
         graceful_shutdown_timeout=timedelta(seconds=10),
     )
@@ -70,3 +75,4 @@ async def _schedule(client: Client, settings: Settings) -> None:
     # The comparison can wait for another start; the deadlines cannot wait for the comparison.
     with suppress(RPCError):
         await schedule_nightly(client, settings)
+        await schedule_watch(client, settings)

@@ -5,9 +5,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from api.checks import missing_packages, skipped_tests
+from api.stack.postgres import PostgresServer
+from domain.history_notes import SigningKey, open_checkpoint
+from services.checkpoints import published_keys
+from services.packs import Packs, Question
+from services.pool import make_pool
+from services.settings import Settings
+from tests.services.ledgers import on_database, publish, write
 
 PROJECT = Path(__file__).parents[2]
 
@@ -42,6 +50,8 @@ def test_help_lists_the_commands() -> None:
         "prepare",
         "sink",
         "people",
+        "history",
+        "verify",
     ):
         assert f"│ {name} " in text
 
@@ -55,6 +65,50 @@ def test_a_process_without_its_settings_names_them(command: str, names: str, tmp
     assert done.returncode == 2
     assert names in done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_the_history_is_checked_and_its_key_changed_by_command(
+    settings: Settings, postgres: PostgresServer
+) -> None:
+    await write(settings, 3)
+    await publish(settings)
+    given = {
+        f"MANDATE_{name.upper()}": str(getattr(settings, name))
+        for name in ("writer_url", "projector_url", "data_folder")
+    }
+
+    assert "3 events are as they were published" in mandate("history", "check", **given).stderr
+    rotated = mandate("history", "rotate", **given)
+    assert rotated.returncode == 0
+    await write(settings, 1)
+    second = await publish(settings)
+    assert mandate("history", "regrow", **given).returncode == 0
+    checked = mandate("history", "check", **given)
+    assert "4 events are as they were published" in checked.stderr
+    newest = published_keys(settings.checkpoints_folder, "")[-1]
+    assert newest.encoded in rotated.stderr
+    assert open_checkpoint(second.note, [newest]).size == 4
+
+    url = on_database(postgres.url(), settings)
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as superuser:
+        await superuser.execute("DELETE FROM log.stored_events WHERE notification_id = 2")
+    checked = mandate("history", "check", **given)
+    assert checked.returncode == 3
+    assert "The event at position 2 was removed." in checked.stderr
+
+
+async def test_a_pack_is_verified_by_command(settings: Settings, tmp_path: Path) -> None:
+    record = await write(settings, 3)
+    await publish(settings)
+    async with make_pool(settings.reader_url, "a test", autocommit=True) as pool:
+        pack = await Packs(pool).make(Question("A test", (record,)), 3)
+    path = tmp_path / "pack.zip"
+    path.write_bytes(pack.content)
+
+    assert mandate("verify", str(path)).returncode == 0
+    another = SigningKey.make("another.example.org").public
+    assert mandate("verify", str(path), "--key", another.encoded).returncode == 1
+    assert mandate("verify", str(tmp_path / "none.zip")).returncode == 2
 
 
 def test_seeding_asks_what_to_seed() -> None:

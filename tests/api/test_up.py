@@ -1,7 +1,9 @@
 """The newcomer's command, whole: everything starts, heals, stops in order, and is found again."""
 
+import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +18,10 @@ import pytest
 
 from api.stack.account import temporary_folder
 from api.stack.ports import free_port
+from api.stack.postgres import PostgresServer
+from services.schema import prepare
+from tests.conftest import folders, settings_for
+from tests.services.ledgers import publish, write
 
 PROJECT = Path(__file__).parents[2]
 EVERYTHING = ("postgresql", "temporal", "sink", "project", "work", "serve")
@@ -166,4 +172,28 @@ def test_a_stop_while_it_starts_leaves_nothing_behind(folder: Path) -> None:
     up = Up(folder)
     until(lambda: (folder / "run" / "postgresql.json").exists())
     assert up.end() == 0
+    assert up.numbers() == {}
+
+
+async def test_a_database_restored_to_before_a_checkpoint_is_not_opened(folder: Path) -> None:
+    backup = folder.parent / "backup"
+    async with PostgresServer(folder) as server:
+        await prepare(server.url(), server.passwords)
+        settings = settings_for(server, "mandate").model_copy(update=folders(folder))
+        await write(settings, 3)
+    # cp keeps the owner of each file, whom the server wants to be its own user.
+    await asyncio.to_thread(subprocess.run, ["cp", "-a", folder / "postgresql", backup], check=True)
+    async with PostgresServer(folder) as server:
+        settings = settings_for(server, "mandate").model_copy(update=folders(folder))
+        await write(settings, 2)
+        await publish(settings)
+    shutil.rmtree(folder / "postgresql")
+    backup.rename(folder / "postgresql")
+
+    up = Up(folder)
+
+    assert up.process.wait(PATIENCE_SECONDS) == 1
+    assert up.said("A checkpoint about 5 events was published, and the log holds 3")
+    assert up.said("Bring back the database that was published about")
+    assert not up.said("Mandate is running")
     assert up.numbers() == {}

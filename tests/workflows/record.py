@@ -20,7 +20,8 @@ from services.schema import prepare
 from services.settings import Settings
 from services.wiring import open_services
 from tests.cast import FIJI, KENYA, PERU, Postbox
-from tests.conftest import running, settings_for
+from tests.conftest import folders, running, settings_for
+from tests.services.ledgers import publish
 from tests.workflows.conftest import Clockwork, clockwork
 from tests.workflows.test_on_the_real_server import a_short_round
 from workflows.triggers import workflow_id
@@ -36,7 +37,7 @@ async def main() -> None:
         folder.chmod(0o755)
         async with PostgresServer(folder / "postgres") as postgres, TemporalServer(folder / "t") as temporal:
             await prepare(postgres.url(), postgres.passwords)
-            settings = settings_for(postgres, "mandate")
+            settings = settings_for(postgres, "mandate").model_copy(update=folders(folder))
             client = await connect(Settings(temporal_address=temporal.address))
             async with (
                 open_services(settings, Postbox()) as services,
@@ -65,6 +66,10 @@ async def _live(work: Clockwork, client: Client) -> None:
         "ReconcileDeadlines", id="reconcile", task_queue=work.triggers.task_queue, result_type=int
     )
     await _write(client, "reconcile", "reconcile-deadlines")
+    await publish(work.services.settings)
+    for kind, name in {"WatchHistory": "watch-history", "SendCheckpoint": "send-checkpoint"}.items():
+        await client.execute_workflow(kind, id=name, task_queue=work.triggers.task_queue, result_type=int)
+        await _write(client, name, name)
 
 
 async def _write(client: Client, id: str, name: str) -> None:

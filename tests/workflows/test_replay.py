@@ -42,7 +42,7 @@ def test_every_workflow_has_a_recorded_history() -> None:
         for path in HISTORIES
     }
 
-    assert recorded == {"QuestionnaireDeadline", "ReconcileDeadlines"}
+    assert recorded == {kind.__name__ for kind in WORKFLOWS}
 
 
 @workflow.defn(name="QuestionnaireDeadline")
