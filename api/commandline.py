@@ -29,8 +29,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 people = typer.Typer(help="Let people in where nobody is there yet to do it.", no_args_is_help=True)
-history_app = typer.Typer(help="The proofs of the history: check them, change the key, grow the tree anew.")
-app.add_typer(history_app, name="history", rich_help_panel="Care")
+history_app = typer.Typer(
+    help="The proofs of the history: check them, change the key, grow the tree anew.", no_args_is_help=True
+)
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 lets the program choose.")]
@@ -42,6 +43,7 @@ DataFolder = Annotated[
 HERE = "On this machine"
 PROCESSES = "Processes of an installation (settings from the environment)"
 CARE = "Care"
+app.add_typer(history_app, name="history", rich_help_panel=CARE)
 app.add_typer(people, name="people", rich_help_panel=CARE)
 
 

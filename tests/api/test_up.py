@@ -182,7 +182,8 @@ async def test_a_database_restored_to_before_a_checkpoint_is_not_opened(folder: 
         settings = settings_for(server, "mandate").model_copy(update=folders(folder))
         await write(settings, 3)
     # cp keeps the owner of each file, whom the server wants to be its own user.
-    await asyncio.to_thread(subprocess.run, ["cp", "-a", folder / "postgresql", backup], check=True)
+    copying = await asyncio.create_subprocess_exec("cp", "-a", folder / "postgresql", backup)
+    assert await copying.wait() == 0
     async with PostgresServer(folder) as server:
         settings = settings_for(server, "mandate").model_copy(update=folders(folder))
         await write(settings, 2)
