@@ -1,7 +1,6 @@
 """The history of a record: every event in its order, with its position, and nothing left out."""
 
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
@@ -96,8 +95,10 @@ async def _people(page: Page, events: list[Aggregate.Event]) -> dict[UUID, str]:
     """Look up who acted and who was written to; only for readers who are signed in."""
     actors = [event.by.partition(":") for event in events]
     ids = {UUID(name) for kind, _, name in actors if kind == "person" and len(name) == 36}
-    ids |= {contact for event in events if (contact := getattr(event, "contact_id", None))}
-    return await page.services.directory.names(list(ids))
+    for field in ("contact_id", "holder_id"):
+        ids |= {id for event in events if (id := getattr(event, field, None))}
+    names = await page.services.directory.names(list(ids))
+    return dict.fromkeys(ids, words.FORMER_CONTACT) | names
 
 
 async def _form(page: Page, events: list[Aggregate.Event]) -> Form | None:
@@ -119,5 +120,4 @@ def _who(by: str, people: dict[UUID, str], page: Page) -> str:
     kind, _, name = by.partition(":")
     if kind != "person":
         return f"{kind} {name.replace('-', ' ')}"
-    known: Any = people.get(UUID(name)) if len(name) == 36 else None
-    return known or f"a person who is no longer in the directory ({name})"
+    return people.get(UUID(name), words.FORMER_CONTACT) if len(name) == 36 else words.FORMER_CONTACT

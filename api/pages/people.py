@@ -14,6 +14,7 @@ from domain.access import OWNERS, Action, Grant, Role
 from domain.people import new_person_id
 from projections import access, parties, programme
 from services.commands import Command
+from services.directory import Person
 from services.people import ChangeRole, EndRole, ErasePerson, GrantRole, OpenAccount
 
 router = APIRouter()
@@ -81,13 +82,14 @@ async def one(visit: Visiting, id: UUID) -> Response:
 
 async def show(page: Page, id: UUID, filled: Filled, made: str | None = None) -> Response:
     """Draw the page of a person, with the address of a link that was just ``made``."""
-    account = page.found(await access.account(page.picture, id))
+    person = await page.services.directory.find(id)
+    account = page.found(await access.account(page.picture, id) or _without_account(page, person))
     roles, owners = await access.roles_of(page.picture, id), await _owners(page)
     return page.show(
         "people/one.html",
         filled.status,
         account=account,
-        person=await page.services.directory.find(id),
+        person=person,
         roles=roles,
         held=[Held(_value(role), _says(role, owners)) for role in roles],
         choices=_choices(owners),
@@ -101,7 +103,7 @@ async def show(page: Page, id: UUID, filled: Filled, made: str | None = None) ->
 
 @router.post("/people/{id:uuid}/{doing}", dependencies=[allowed(Action.MANAGE_PEOPLE)])
 async def change(visit: Visiting, id: UUID, doing: str) -> Response:
-    """Grant, change or end a role, or erase the person."""
+    """Open an account for somebody in the directory, grant, change or end a role, or erase the person."""
     form = await visit.form()
     filled = Filled.of(form)
     command = _command(visit, filled, id, doing)
@@ -116,8 +118,10 @@ async def change(visit: Visiting, id: UUID, doing: str) -> Response:
 
 def _command(visit: Visit, filled: Filled, id: UUID, doing: str) -> Command | None:
     """Read what is to be done; None when something is wrong with it, which is noted."""
-    if doing not in ("grant", "change", "end", "erase"):
+    if doing not in ("open", "grant", "change", "end", "erase"):
         raise nothing_here(visit.request)
+    if doing == "open":
+        return OpenAccount(person_id=id)
     reason = "" if doing == "grant" else filled.words("reason", "Say why.")[:2_000]
     before = _grant(filled, "before") if doing in ("change", "end") else None
     after = _grant(filled, "after") if doing in ("grant", "change") else None
@@ -139,6 +143,13 @@ def _grant(filled: Filled, name: str) -> Grant | None:
     except ValidationError:
         filled.fault(name, "Choose a role.")
         return None
+
+
+def _without_account(page: Page, person: Person | None) -> dict[str, Any] | None:
+    """Return what is shown of somebody who is in the directory and has no account, such as a contact."""
+    if person is None or page.as_of:
+        return None
+    return {"person_id": person.id, "state": "none", "opened_at": None, "version": ""}
 
 
 async def _owners(page: Page) -> dict[str, Owner]:

@@ -25,6 +25,9 @@ LETTER_STATES = {
     "cancelled": "Cancelled",
 }
 
+FORMER_CONTACT = "a former contact"
+"""What stands in the place of the name of somebody who is not in the directory any more."""
+
 ROLES = {
     "official_contact_point": "Official contact point",
     "designated_national_authority": "Designated national authority",

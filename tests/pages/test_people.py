@@ -1,9 +1,13 @@
 """An administrator looks after people; an auditor looks on."""
 
+from uuid import uuid4
+
 from domain.access import Grant, Role
+from domain.parties import ContactRole
 from domain.people import Account
 from services.wiring import Services
 from tests.api.conftest import MARTAS_ID
+from tests.cast import KENYA, Office, contact_of
 from tests.pages.conftest import KOFI, Reader
 
 
@@ -62,3 +66,36 @@ async def test_an_auditor_sees_people_and_changes_nothing_and_a_manager_sees_nob
         assert await reader.page.locator("main button, main form").count() == 0
         await reader.must_be_good()
         assert (await manager.open(path)).status == 404
+
+
+async def test_a_contact_without_an_account_is_found_erased_and_called_a_former_contact(
+    administrator: Reader, office: Office
+) -> None:
+    await office.with_parties("KEN")
+    contact = contact_of("KEN", ContactRole.OFFICIAL_CONTACT_POINT)
+    await administrator.open("/parties/KEN")
+    await administrator.follow(contact.name)
+    assert await administrator.heading() == contact.name
+    assert "not opened" in await administrator.text()
+    await administrator.must_be_good()
+    await administrator.page.locator("summary", has_text="Erase").click()
+    await administrator.page.locator("#erase-reason").fill("Asked to be forgotten.")
+    await administrator.press("Erase the person")
+
+    assert await administrator.heading() == "A former contact"
+    assert "The person was erased from the directory." in await administrator.text()
+    await administrator.open(f"/history/{KENYA}")
+    said = await administrator.text()
+    assert "a former contact" in said
+    assert contact.name not in said
+    assert (await administrator.open(f"/people/{uuid4()}")).status == 404
+
+
+async def test_a_contact_is_given_an_account(administrator: Reader, office: Office) -> None:
+    await office.with_parties("KEN")
+    contact = contact_of("KEN", ContactRole.OFFICIAL_CONTACT_POINT)
+    await administrator.open(f"/people/{contact.id}")
+    await administrator.page.locator("summary", has_text="Open the account").click()
+    await administrator.press("Open the account")
+    assert await administrator.heading() == contact.name
+    assert await administrator.page.locator("summary", has_text="Give a role").count() == 1
