@@ -28,7 +28,7 @@ from domain.rounds import Invitation
 from services.commands import Command
 from services.directory import Person
 from services.entrance import Entrance, Visitor
-from services.links import Link
+from services.kept_links import Link
 from services.rights import action_of
 from services.sessions import OpenedSession
 from services.settings import Settings

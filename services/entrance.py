@@ -14,7 +14,8 @@ from domain.people import Account, actor, refusal_id
 from domain.refusals import Fault, Invalid, NotFound
 from services.directory import Person
 from services.identities import Identities
-from services.links import ExchangeLink, Link, LinkBook
+from services.kept_links import Link, LinkBook
+from services.links import ExchangeLink
 from services.openid import Identity
 from services.password_links import PasswordLinks
 from services.passwords import Passwords, tidy_address

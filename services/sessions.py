@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool
 
 from services.hashing import hashed, new_secret
-from services.links import Link
+from services.kept_links import Link
 
 AGE = timedelta(hours=12)
 """How long a session of somebody who signed in lasts."""

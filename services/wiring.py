@@ -12,8 +12,9 @@ from services.commands import Command, Handler, Recorded, Unit, must_be_keepable
 from services.directory import Directory
 from services.documents import Documents
 from services.drafts import Drafts, SaveDraft
+from services.kept_links import LinkBook
 from services.letters import Letters, SendLetter, SuppressLetter
-from services.links import ExchangeLink, ForwardSection, LinkBook, Links, MakeLink, RevokeLink
+from services.links import ExchangeLink, ForwardSection, Links, MakeLink, RevokeLink
 from services.log import Log
 from services.mail import Mailer, SmtpMailer
 from services.parties import EndContact, NameContact, Parties, RegisterParty

@@ -18,7 +18,8 @@ from domain.forms import Form, Section
 from domain.links import forwarded_link_id
 from domain.people import new_person_id
 from projections import access, questionnaires, rounds
-from services.links import ForwardSection, Link, RevokeLink
+from services.kept_links import Link
+from services.links import ForwardSection, RevokeLink
 
 router = APIRouter()
 

@@ -7,15 +7,16 @@ from uuid import UUID, uuid4
 
 import httpx
 
+from domain.forms import Question, Section
 from domain.letters import LetterKind
 from domain.rounds import Invitation, invitation_id
 from services.entrance import Entrance
 from services.hashing import hashed, new_secret
 from services.letters import SendLetter
-from tests.api.conftest import Site, problem_of
+from tests.api.conftest import Site, a_round, problem_of
 from tests.api.test_drafts import by_link, save, saving
-from tests.api.test_rounds import GOOD, issued
-from tests.cast import KENYA, PERU, Office, Postbox
+from tests.api.test_rounds import GOOD, QUESTIONNAIRE, issued
+from tests.cast import KENYA, PERU, Office, Postbox, a_form
 from tests.services.test_links import link_in
 
 NJERI = {"section": "needs", "name": "Njeri Kamau", "email": "njeri@example.org", "language": "en"}
@@ -66,7 +67,7 @@ async def test_a_section_is_forwarded_once_and_the_link_is_revoked(
         await contact.do(f"/links/{id}/revoke", {"reason": "Asked somebody else."})
         after = await contact.read(f"/links/{id}")
         assert (after["state"], after["reason"]) == ("revoked", "Asked somebody else.")
-        then = await contact.read(f"/links/{id}", as_of=before["position"])
+        then = await contact.read(f"/links/{id}", as_of=asked.headers["Event-Position"])
         assert then == before
 
 
@@ -130,3 +131,26 @@ async def test_staff_see_links_and_revoke_them_and_forward_nothing(site: Site, o
     assert len((await site.read(f"/invitations/{invitation}/links"))["items"]) == 2
     await site.do(f"/links/{id}/revoke", {"reason": "The letter went astray."}, version=1)
     assert (await site.read(f"/links/{id}"))["state"] == "revoked"
+
+
+async def test_a_colleague_reads_of_the_answer_the_own_section_alone(site: Site, office: Office) -> None:
+    sections = tuple(
+        Section(name=name, questions=(Question(name=f"{name}_remark", kind="text", label={"en": name}),))
+        for name in ("needs", "other")
+    )
+    form = a_form("2").model_copy(update={"sections": sections})
+    await office.with_form(form)
+    opened = await site.do("/rounds", a_round(QUESTIONNAIRE) | {"form_version": "2"})
+    await site.do(f"/rounds/{opened['id']}/issue", {"parties": [str(KENYA)]})
+    invitation = invitation_id(UUID(opened["id"]), KENYA)
+    async with by_forwarded_link(site, office, invitation) as colleague:
+        whole = {"needs_remark": "ours", "other_remark": "not for everybody"}
+        await site.answered("KEN", invitation, {"answers": whole})
+        colleague.position = site.position
+        response = await colleague.read(f"/invitations/{invitation}/response")
+        assert response["answers"] == {"needs_remark": "ours"}
+        for path in (f"/invitations/{invitation}", f"/invitations/{invitation}/answer"):
+            page = await colleague.client.get(path, params={"wait_for": site.position})
+            assert page.status_code == 200
+            assert "ours" in page.text
+            assert "not for everybody" not in page.text
