@@ -15,7 +15,7 @@ from services.sessions import OpenedSession
 
 router = APIRouter()
 
-NOT_SIGNED_IN = (
+NOT_SIGNED_IN = later(
     "Address and password do not belong together, or it was tried too often. Look at both, or wait a quarter "
     "of an hour."
 )
@@ -77,13 +77,13 @@ async def _opened(visit: Visit, filled: Filled) -> OpenedSession | None:
         except Problem as problem:
             if problem.code != "unknown-person":
                 raise
-        filled.fault("person_id", "Choose who you are.")
+        filled.fault("person_id", _("Choose who you are."))
         return None
     # As it was typed: a password may begin and end with a space.
     password = str((await visit.form()).get("password") or "")
     opened = await access.sign_in_with_password(visit.request, filled["address"], password)
     if opened is None:
-        filled.fault("address", NOT_SIGNED_IN)
+        filled.fault("address", _(NOT_SIGNED_IN))
     return opened
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from api.access import allowed, entrance_of
 from api.pages.forms import Filled
 from api.pages.frame import Page, Visit, Visiting, nothing_here
+from api.pages.translations import _
 from domain.access import Action, Grant
 from domain.refusals import Refusal
 from services.entrance import Visitor
@@ -73,13 +74,13 @@ async def make_token(visit: Visiting) -> Response:
 
 async def _make(visit: Visit, filled: Filled) -> str | None:
     me, now = _visitor(visit.visitor), datetime.now(UTC)
-    name = filled.words("name", "Give the token a name by which you know it again.")
+    name = filled.words("name", _("Give the token a name by which you know it again."))
     day = filled.day("ends_on")
     if day is None and not any(fault.where == "ends_on" for fault in filled.faults):
-        filled.fault("ends_on", "Choose the last day of the token.")
+        filled.fault("ends_on", _("Choose the last day of the token."))
     grant = _chosen(filled["role"], me.subject.grants)
     if grant is None:
-        filled.fault("role", "Choose a role that you hold.")
+        filled.fault("role", _("Choose a role that you hold."))
     if filled.faults or day is None or grant is None:
         return None
     zone = ZoneInfo(visit.settings.secretariat_time_zone)
@@ -87,13 +88,13 @@ async def _make(visit: Visit, filled: Filled) -> str | None:
     scope: Scope = "write" if filled["scope"] == "write" else "read"
     tokens = entrance_of(visit.request).tokens
     try:
-        _, secret = await tokens.make(me.person.id, me.subject.grants, name, grant, scope, ends_at, now)
+        made = await tokens.make(me.person.id, me.subject.grants, name, grant, scope, ends_at, now)
     except Refusal as refusal:
         filled.fault("", refusal.message)
         for fault in refusal.faults:
             filled.fault("ends_on", fault.what)
         return None
-    return secret
+    return made[1]
 
 
 def _chosen(number: str, held: tuple[Grant, ...]) -> Grant | None:

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.pages import translations
 from api.pages.frame import address, here, templates
+from api.pages.translations import _, known, later
 from api.problems import Problem
 from domain.access import Action, may
 from domain.refusals import Fault
@@ -26,64 +27,72 @@ class Advice:
     next: str
 
 
-NOTHING = "Nothing was stored, and nothing that was stored before was changed."
+NOTHING = later("Nothing was stored, and nothing that was stored before was changed.")
 
 ADVICE = {
     "not-found": Advice(
-        "There is nothing here",
-        "Nothing was changed.",
-        "Look at the address for a slip of the pen, or start from the home page. A record that came "
-        "later is not there as of an earlier moment.",
+        later("There is nothing here"),
+        later("Nothing was changed."),
+        later(
+            "Look at the address for a slip of the pen, or start from the home page. A record that came "
+            "later is not there as of an earlier moment."
+        ),
     ),
     "unauthenticated": Advice(
-        "Please sign in",
+        later("Please sign in"),
         NOTHING,
-        "Sign in, then do it again. Whoever answers for a party opens the questionnaire by the link in "
-        "the letter.",
+        later(
+            "Sign in, then do it again. Whoever answers for a party opens the questionnaire by the link in "
+            "the letter."
+        ),
     ),
     "forbidden": Advice(
-        "This is not allowed",
+        later("This is not allowed"),
         NOTHING,
-        "Open the page on this site and do it from there. If you think that you should be allowed to, ask "
-        "the administrator.",
+        later(
+            "Open the page on this site and do it from there. If you think that you should be allowed to, "
+            "ask the administrator."
+        ),
     ),
     "not-allowed": Advice(
-        "The record does not allow this now",
-        "Nothing was stored. The record stands as it was.",
-        "Go back, load the page again, and see how the record stands now.",
+        later("The record does not allow this now"),
+        later("Nothing was stored. The record stands as it was."),
+        later("Go back, load the page again, and see how the record stands now."),
     ),
     "stale": Advice(
-        "Somebody changed this in the meantime",
-        "Nothing was stored, so that nobody’s change is overwritten unseen.",
-        "Go back, load the page again to see what changed, and then decide again.",
+        later("Somebody changed this in the meantime"),
+        later("Nothing was stored, so that nobody’s change is overwritten unseen."),
+        later("Go back, load the page again to see what changed, and then decide again."),
     ),
     "key-reused": Advice(
-        "This form was sent before, with other content",
-        "What was sent first was carried out. What you sent now was not stored.",
-        "Load the page with the form again. It then shows how things stand, and can be sent once more.",
+        later("This form was sent before, with other content"),
+        later("What was sent first was carried out. What you sent now was not stored."),
+        later(
+            "Load the page with the form again. It then shows how things stand, and can be sent once more."
+        ),
     ),
     "too-large": Advice(
-        "That is too large",
+        later("That is too large"),
         NOTHING,
-        "Make the file or the text smaller, and send it again.",
+        later("Make the file or the text smaller, and send it again."),
     ),
     "unavailable": Advice(
-        "This is not available now",
-        "Nothing that was accepted before is lost.",
-        "Wait a few seconds, then try again.",
+        later("This is not available now"),
+        later("Nothing that was accepted before is lost."),
+        later("Wait a few seconds, then try again."),
     ),
     "internal": Advice(
-        "Something went wrong on our side",
-        "Nothing that was accepted before is lost. The fault was noted.",
-        "Try again. If it happens again, tell the administrator what you were doing and when.",
+        later("Something went wrong on our side"),
+        later("Nothing that was accepted before is lost. The fault was noted."),
+        later("Try again. If it happens again, tell the administrator what you were doing and when."),
     ),
 }
 ADVICE["invalid"] = ADVICE["refused"] = Advice(
-    "What was given cannot be taken",
+    later("What was given cannot be taken"),
     NOTHING,
-    "Go back, mend what is named here, and send it again. Your browser has kept what you typed.",
+    later("Go back, mend what is named here, and send it again. Your browser has kept what you typed."),
 )
-OTHER = Advice("That did not work", NOTHING, "Go back and try it in another way.")
+OTHER = Advice(later("That did not work"), NOTHING, later("Go back and try it in another way."))
 
 
 @dataclass(frozen=True)
@@ -114,6 +123,7 @@ def render(request: Request, problem: Problem) -> Response:
         page=page,
         link=lambda path, **query: address(path, query),
         problem=problem,
+        detail=_detail(problem, request),
         advice=_advice(problem, request),
         faults=_unsaid(problem),
         again=address(request.url.path, request.query_params),
@@ -123,12 +133,20 @@ def render(request: Request, problem: Problem) -> Response:
     return HTMLResponse(html, problem.status_code, translations.HEADERS)
 
 
+def _detail(problem: Problem, request: Request) -> str:
+    """Return what happened: translated where it is one of the commonest answers, else in the words of the
+    rule that refused, which are English."""
+    if problem.detail == f"There is nothing at {request.url.path}.":
+        return _("There is nothing at %(path)s.", path=request.url.path)
+    return known(str(problem.detail))
+
+
 def _advice(problem: Problem, request: Request) -> Advice:
     if problem.name == "invalid" and request.method == "GET":
         return Advice(
-            "That address cannot be read",
-            "Nothing was changed.",
-            "Mend the address, or start from the home page.",
+            later("That address cannot be read"),
+            later("Nothing was changed."),
+            later("Mend the address, or start from the home page."),
         )
     return ADVICE.get(problem.name, OTHER)
 

@@ -3,19 +3,23 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from api.pages import words
+from api.pages.countries import party_name
+from api.pages.recorded import reason
+from api.pages.translations import _, known, language, ngettext
 from domain.aggregates import Aggregate
 from domain.forms import Form
 from domain.letters import PlannedLetter
 from domain.rounds import Due
 from projections.reading import Record
 
-_OF_EVERY_EVENT = frozenset({*Aggregate.Event.model_fields, *Aggregate.Created.model_fields})
+OF_EVERY_EVENT = frozenset({*Aggregate.Event.model_fields, *Aggregate.Created.model_fields})
 
 _OF_ANSWERS = frozenset({"answers", "beside"})
 """Fields that hold answers by the name of their question."""
@@ -49,6 +53,13 @@ def record_path(record: Record) -> str:
     return _PATHS[record["kind"]].format(id=record["id"], code=record["code"])
 
 
+def name_of(record: Record) -> str:
+    """Return the name of a record in the language that is spoken now."""
+    if record["kind"] == "party":
+        return party_name(record["name"], record["code"])
+    return str(record["name"] or record["id"])
+
+
 def ids_in(value: Any) -> Iterator[UUID]:
     """Find all ids in an event, at any depth."""
     if isinstance(value, UUID):
@@ -77,16 +88,18 @@ class Shower:
         return [
             (words.field_name(name), self._answers(value) if name in _OF_ANSWERS else self.show(value))
             for name in type(event).model_fields
-            if name not in _OF_EVERY_EVENT and (value := getattr(event, name)) not in (None, (), [], {})
+            if name not in OF_EVERY_EVENT and (value := getattr(event, name)) not in (None, (), [], {})
         ]
 
     def show(self, value: Any) -> Shown:
         """Show a value by its type."""
         match value:
             case bool():
-                return Shown("text", "yes" if value else "no")
+                return Shown("text", _("yes") if value else _("no"))
             case UUID():
                 return self._id(value)
+            case StrEnum():
+                return Shown("text", known(value))
             case datetime():
                 return Shown("text", f"{words.moment(value, self._zone, seconds=True)} {self._zone_name}")
             case date():
@@ -98,8 +111,9 @@ class Shower:
             case PlannedLetter():
                 return self._letter(value)
             case Form():
-                count = words.count(len(value.questions), "question")
-                return Shown("text", f"{words.title(value.title)}, version {value.version}, {count}")
+                version = _("version %(version)s", version=value.version)
+                count = ngettext("%(num)s question", "%(num)s questions", len(value.questions))
+                return Shown("text", f"{words.title(value.title)}, {version}, {count}")
             case BaseModel():
                 fields = type(value).model_fields
                 return Shown(
@@ -108,7 +122,7 @@ class Shower:
                 )
             case list() | tuple():
                 return Shown("list", parts=tuple(self.show(each) for each in value))
-        return Shown("code" if _is_hash(str(value)) else "text", str(value))
+        return Shown("code" if _is_hash(str(value)) else "text", reason(str(value)))
 
     @property
     def _zone_name(self) -> str:
@@ -116,14 +130,14 @@ class Shower:
 
     def _id(self, id: UUID) -> Shown:
         if record := self._records.get(id):
-            return Shown("link", record["name"] or str(id), record_path(record))
+            return Shown("link", name_of(record), record_path(record))
         if name := self._people.get(id):
             return Shown("text", name)
         return Shown("code", str(id))
 
     def _due(self, due: Due) -> Shown:
         if due.on is not None:
-            return Shown("text", f"end of {words.day(due.on)}, by the party’s own calendar")
+            return Shown("text", _("end of %(day)s, by the party’s own calendar", day=words.day(due.on)))
         assert due.at is not None
         return self.show(due.at)
 
@@ -140,7 +154,9 @@ class Shower:
                 asked = words.title(question.label) if question else name
                 facts.append((asked, Shown("text", "No answer") if value is None else self.show(value)))
                 continue
-            lines = words.answer(question, value, "en", self._form.default_language if self._form else "en")
+            lines = words.answer(
+                question, value, language(), self._form.default_language if self._form else "en"
+            )
             parts = tuple(Shown("text", line) for line in lines)
             facts.append(
                 (words.title(question.label), parts[0] if len(parts) == 1 else Shown("list", parts=parts))

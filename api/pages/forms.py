@@ -15,6 +15,7 @@ from api.access import must_be_allowed
 from api.keys import read_key
 from api.pages import words
 from api.pages.frame import Visit
+from api.pages.translations import _, known
 from api.problems import KINDS, of_refusal
 from domain.aggregates import Stamp
 from domain.refusals import Fault
@@ -56,7 +57,11 @@ class Filled:
             return date.fromisoformat(self[name]) if self[name] else None
         except ValueError:
             self.fault(
-                name, f"“{self[name][:40]}” is not a day. Write it as year-month-day, like 2027-03-31."
+                name,
+                _(
+                    "“%(text)s” is not a day. Write it as year-month-day, like 2027-03-31.",
+                    text=self[name][:40],
+                ),
             )
             return None
 
@@ -65,7 +70,7 @@ class Filled:
         try:
             return datetime.fromisoformat(self[name]).replace(tzinfo=ZoneInfo(zone)) if self[name] else None
         except ValueError:
-            what = f"“{self[name][:40]}” is not a moment. Write it like 2027-03-31T17:00."
+            what = _("“%(text)s” is not a moment. Write it like 2027-03-31T17:00.", text=self[name][:40])
             self.fault(name, what)
             return None
 
@@ -90,8 +95,8 @@ class Filled:
     def refuse(self, answer: Answer) -> None:
         """Note why a command was refused."""
         refusal = RefusalRecord.model_validate_json(answer.reply)
-        self.faults.append(Fault(where="", what=refusal.message))
-        self.faults.extend(refusal.faults)
+        self.faults.append(Fault(where="", what=known(refusal.message)))
+        self.faults.extend(Fault(where=fault.where, what=known(fault.what)) for fault in refusal.faults)
         self.status = KINDS[refusal.kind].status if refusal.kind in KINDS else 422
 
     def refuse_invalid(self, error: ValidationError, fields: Mapping[str, str]) -> None:

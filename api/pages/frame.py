@@ -19,7 +19,8 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from api.access import Asking
 from api.http import moment
-from api.pages import translations, words
+from api.pages import recorded, translations, words
+from api.pages.countries import party_name
 from api.pages.translations import later
 from api.problems import Problem
 from domain.access import READING, Action, may
@@ -49,7 +50,8 @@ templates = Environment(
     lstrip_blocks=True,
 )
 translations.teach(templates)
-templates.globals.update(words=words, menu=MENU, Action=Action)
+templates.filters["reason"] = recorded.reason
+templates.globals.update(words=words, menu=MENU, Action=Action, party_name=party_name)
 
 
 @cache

@@ -10,6 +10,7 @@ from api.history import may_be_read
 from api.pages import words
 from api.pages.event_fields import Shower, Shown, ids_in, record_path
 from api.pages.frame import Page, Visiting
+from api.pages.translations import _, known
 from domain.access import Action
 from domain.aggregates import Aggregate
 from domain.forms import Form
@@ -70,11 +71,11 @@ def _next(part: list[LoggedEvent], logged: list[LoggedEvent]) -> int | None:
 
 
 async def _happenings(
-    page: Page, logged: list[LoggedEvent], events: list[Aggregate.Event], known: dict[UUID, Record]
+    page: Page, logged: list[LoggedEvent], events: list[Aggregate.Event], records: dict[UUID, Record]
 ) -> list[Happening]:
     people = await _people(page, events)
     form = await _form(page, events)
-    shower = Shower(page.zone, known, people, form)
+    shower = Shower(page.zone, records, people, form)
     return [
         Happening(
             position=each.position,
@@ -98,7 +99,7 @@ async def _people(page: Page, events: list[Aggregate.Event]) -> dict[UUID, str]:
     for field in ("contact_id", "holder_id"):
         ids |= {id for event in events if (id := getattr(event, field, None))}
     names = await page.services.directory.names(list(ids))
-    return dict.fromkeys(ids, words.FORMER_CONTACT) | names
+    return dict.fromkeys(ids, _(words.FORMER_CONTACT)) | names
 
 
 async def _form(page: Page, events: list[Aggregate.Event]) -> Form | None:
@@ -117,7 +118,7 @@ async def _form(page: Page, events: list[Aggregate.Event]) -> Form | None:
 
 
 def _who(by: str, people: dict[UUID, str], page: Page) -> str:
-    kind, _, name = by.partition(":")
+    kind, name = by.split(":", 1)
     if kind != "person":
-        return f"{kind} {name.replace('-', ' ')}"
-    return people.get(UUID(name), words.FORMER_CONTACT) if len(name) == 36 else words.FORMER_CONTACT
+        return known(f"{kind} {name.replace('-', ' ')}")
+    return (people.get(UUID(name)) if len(name) == 36 else None) or _(words.FORMER_CONTACT)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from api.access import Rights, allowed, must_cover_invitation
 from api.pages.forms import Filled, give, new_key
 from api.pages.frame import Page, Visiting
+from api.pages.translations import _
 from domain.access import Action
 from domain.rounds import Due
 from projections import gaps, letters, questionnaires, rounds
@@ -59,9 +60,9 @@ async def extend(visit: Visiting, id: UUID) -> Response:
     form = await visit.form()
     filled = Filled.of(form)
     on, at = filled.day("due_on"), filled.moment("due_at", visit.settings.secretariat_time_zone)
-    reason = filled.words("reason", "Say why the party is given more time.")
+    reason = filled.words("reason", _("Say why the party is given more time."))
     if not on and not at and not filled.faults:
-        filled.fault("due", "Choose the new due date.")
+        filled.fault("due", _("Choose the new due date."))
     if not filled.faults:
         due = Due(on=on, at=None if on else at)
         command = ExtendInvitation(invitation_id=id, due=due, reason=reason[:2_000])
@@ -78,7 +79,7 @@ async def withdraw(visit: Visiting, id: UUID) -> Response:
     """Take the questionnaire back from one party."""
     form = await visit.form()
     filled = Filled.of(form)
-    reason = filled.words("reason", "Say why the questionnaire is withdrawn.")
+    reason = filled.words("reason", _("Say why the questionnaire is withdrawn."))
     if not filled.faults:
         command = WithdrawInvitation(invitation_id=id, reason=reason[:2_000])
         answer = await give(visit, command, visit.actor, form)

@@ -10,8 +10,10 @@ from starlette.datastructures import FormData
 from api.access import allowed
 from api.keys import read_key
 from api.pages import words
+from api.pages.countries import by_name, party_name
 from api.pages.forms import Filled, give, new_key, read_uuid
 from api.pages.frame import Page, Visit, Visiting
+from api.pages.translations import _
 from domain.access import Action
 from domain.aggregates import identify
 from domain.parties import Category
@@ -57,14 +59,14 @@ async def open_round(visit: Visiting) -> Response:
 
 def _command(filled: Filled, visit: Visit, form: FormData) -> OpenRound | None:
     """Read the form; None when something is wrong with it, which is noted."""
-    questionnaire, _, version = filled["form"].partition(" ")
+    questionnaire, version = (*filled["form"].split(" ", 1), "")[:2]
     questionnaire_id = read_uuid(questionnaire)
     if questionnaire_id is None:
-        filled.fault("form", "Choose the questionnaire to send.")
-    filled.words("title", "Give the round a title.")
+        filled.fault("form", _("Choose the questionnaire to send."))
+    filled.words("title", _("Give the round a title."))
     categories = tuple(Category(each) for each in filled["categories"].split(",") if each in set(Category))
     if not categories:
-        filled.fault("categories", "Choose for whom the round is meant.")
+        filled.fault("categories", _("Choose for whom the round is meant."))
     due = _due(filled, visit.settings.secretariat_time_zone)
     reminders, escalations = filled.distances("reminders"), filled.distances("escalations")
     if filled.faults or due is None or questionnaire_id is None:
@@ -90,7 +92,7 @@ def _due(filled: Filled, zone: str) -> Due | None:
     on, at = filled.day("due_on"), filled.moment("due_at", zone)
     if (on is None) == (at is None):
         if not any(fault.where in ("due_on", "due_at") for fault in filled.faults):
-            filled.fault("due_on", "Give either the last day or the moment, and not both.")
+            filled.fault("due_on", _("Give either the last day or the moment, and not both."))
         return None
     return Due(on=on, at=at)
 
@@ -101,7 +103,8 @@ async def _show_form(page: Page, filled: Filled) -> Response:
         for version in await questionnaires.form_versions(page.picture, questionnaire["id"]):
             value = f"{questionnaire['id']} {version['form_version']}"
             title = words.title(questionnaire["title"])
-            versions.append((value, f"{title}, version {version['form_version']}"))
+            name = _("%(title)s, version %(version)s", title=title, version=version["form_version"])
+            versions.append((value, name))
     return page.show(
         "rounds/new.html",
         filled.status,
@@ -140,9 +143,9 @@ async def issue(visit: Visiting, id: UUID) -> Response:
     filled = Filled.of(form)
     chosen = [party for each in form.getlist("party") if (party := read_uuid(each))]
     if not chosen:
-        filled.fault("party", "Choose at least one party.")
+        filled.fault("party", _("Choose at least one party."))
     elif len(chosen) > 300:
-        filled.fault("party", "Choose at most 300 parties at once.")
+        filled.fault("party", _("Choose at most 300 parties at once."))
     else:
         answer = await give(visit, IssueRound(round_id=id, party_ids=tuple(chosen)), visit.actor, form)
         if answer.outcome == "done":
@@ -156,7 +159,7 @@ async def _show_preview(page: Page, id: UUID, filled: Filled, chosen: set[UUID] 
     round = page.found(await rounds.round_named(page.picture, id))
     asked = {row["party_id"] for row in await rounds.invitations(page.picture, round_id=id)}
     audience = Audience(categories=tuple(Category(each) for each in round["categories"]))
-    rows = sorted(await parties.parties(page.picture), key=lambda row: row["name"])
+    rows = by_name(await parties.parties(page.picture))
     candidates = [_candidate(row, audience) for row in rows if row["id"] not in asked]
     eligible = [each for each in candidates if each.objection is None]
     return page.show(
@@ -176,6 +179,11 @@ async def _show_preview(page: Page, id: UUID, filled: Filled, chosen: set[UUID] 
 
 def _candidate(row: Record, audience: Audience) -> Candidate:
     party = Candidate(
-        row["id"], row["iso3"], row["name"], row["region"], Category(row["category"]), objection=None
+        row["id"],
+        row["iso3"],
+        party_name(row["name"], row["iso3"]),
+        row["region"],
+        Category(row["category"]),
+        objection=None,
     )
     return replace(party, objection=audience.objection(party))

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 
 from api.access import allowed
 from api.pages import words
+from api.pages.countries import by_name
 from api.pages.frame import Visiting
 from domain.access import Action
 from projections import letters, parties, rounds
@@ -22,7 +23,7 @@ async def register(visit: Visiting, region: str = "", category: str = "") -> Res
         rows = await parties.parties(page.picture, region or None, category or None)
         return page.show(
             "parties/register.html",
-            rows=sorted(rows, key=lambda row: row["name"]),
+            rows=by_name(rows),
             region=region,
             category=category,
             regions=list(words.REGIONS),

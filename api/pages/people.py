@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from api.access import allowed
 from api.pages.forms import Filled, give, key_of, must_be_done, new_key
 from api.pages.frame import Page, Visit, Visiting, nothing_here
+from api.pages.translations import _, known
 from domain.access import OWNERS, Action, Grant, Role
 from domain.people import new_person_id
 from projections import access, parties, programme
@@ -122,7 +123,7 @@ def _command(visit: Visit, filled: Filled, id: UUID, doing: str) -> Command | No
         raise nothing_here(visit.request)
     if doing == "open":
         return OpenAccount(person_id=id)
-    reason = "" if doing == "grant" else filled.words("reason", "Say why.")[:2_000]
+    reason = "" if doing == "grant" else filled.words("reason", _("Say why."))[:2_000]
     before = _grant(filled, "before") if doing in ("change", "end") else None
     after = _grant(filled, "after") if doing in ("grant", "change") else None
     if filled.faults:
@@ -162,8 +163,8 @@ async def _owners(page: Page) -> dict[str, Owner]:
 
 
 def _choices(owners: dict[str, Owner]) -> list[Held]:
-    return [Held(role.value, role.value) for role in Role if role not in OWNERS] + [
-        Held(f"{owner.role}/{id}", f"{owner.role}: {owner.name}") for id, owner in owners.items()
+    return [Held(role.value, known(role.value)) for role in Role if role not in OWNERS] + [
+        Held(f"{owner.role}/{id}", f"{known(owner.role)}: {owner.name}") for id, owner in owners.items()
     ]
 
 
@@ -173,6 +174,6 @@ def _value(role: dict[str, Any]) -> str:
 
 def _says(role: dict[str, Any], owners: dict[str, Owner]) -> str:
     if not role["owner_id"]:
-        return str(role["role"])
+        return known(role["role"])
     owner = owners.get(str(role["owner_id"]))
-    return f"{role['role']}: {owner.name if owner else role['owner_id']}"
+    return f"{known(role['role'])}: {owner.name if owner else role['owner_id']}"

@@ -13,6 +13,7 @@ from api.access import allowed
 from api.pages import phrases
 from api.pages.forms import Filled, give, new_key
 from api.pages.frame import Page, Visiting
+from api.pages.translations import _
 from api.questionnaires import SPREADSHEET, XFORM, one_at_a_time
 from domain.access import Action
 from domain.forms import Form
@@ -51,7 +52,7 @@ async def take_in(visit: Visiting) -> Response:
     faults: list[CellFault] = []
     content = await upload.read() if isinstance(upload, UploadFile) else b""
     if not content:
-        filled.fault("spreadsheet", "Choose a spreadsheet (.xlsx).")
+        filled.fault("spreadsheet", _("Choose a spreadsheet (.xlsx)."))
     else:
         try:
             async with one_at_a_time:

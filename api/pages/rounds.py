@@ -11,6 +11,7 @@ from api.pages import words
 from api.pages.forms import Filled, give, new_key
 from api.pages.frame import Page, Visiting
 from api.pages.home import is_live
+from api.pages.translations import _
 from domain.access import Action
 from domain.rounds import Due
 from projections import letters, questionnaires, rounds
@@ -96,9 +97,9 @@ async def extend(visit: Visiting, id: UUID) -> Response:
     form = await visit.form()
     filled = Filled.of(form)
     on, at = filled.day("due_on"), filled.moment("due_at", visit.settings.secretariat_time_zone)
-    reason = filled.words("reason", "Say why the round is extended.")
+    reason = filled.words("reason", _("Say why the round is extended."))
     if not on and not at and not filled.faults:
-        filled.fault("due", "Choose the new due date.")
+        filled.fault("due", _("Choose the new due date."))
     if not filled.faults:
         async with visit.look() as page:
             rows = await rounds.board(page.picture, id)

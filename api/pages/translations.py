@@ -114,11 +114,18 @@ def later(message: str) -> str:
     return message
 
 
-def has(message: str, context: str | None = None) -> bool:
-    """Whether the language that is spoken now has a translation of its own for a text."""
+def later_in(context: str, message: str) -> str:
+    """Mark a text whose translation depends on where it stands, and which is translated where it is shown."""
+    return message
+
+
+def known(text: str, context: str | None = None) -> str:
+    """Return a text that was put together or recorded elsewhere in the language that is spoken now, where
+    the catalogue has it word for word, and else as it is."""
+    if not text:
+        return text  # In a catalogue the empty text stands for its own header.
     catalogue = _catalogues[language()]
-    found = catalogue.pgettext(context, message) if context else catalogue.gettext(message)
-    return found != message
+    return catalogue.pgettext(context, text) if context else catalogue.gettext(text)
 
 
 def teach(environment: Environment) -> None:
@@ -126,6 +133,7 @@ def teach(environment: Environment) -> None:
     environment.add_extension("jinja2.ext.i18n")
     environment.newstyle_gettext = True  # type: ignore[attr-defined]  # the extension adds it
     environment.policies["ext.i18n.trimmed"] = True
+    environment.filters["known"] = known
     environment.globals.update(
         gettext=lambda message, **values: Markup(_catalogues[language()].gettext(message)) % values,
         ngettext=_marked_ngettext,

@@ -1,46 +1,61 @@
-"""Says states, moments and quantities in words that people read."""
+"""Says states, moments and quantities in words that people read, in the language that is spoken now."""
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from babel import Locale
+from babel.dates import format_date, format_time, format_timedelta, get_timezone_location
+from babel.lists import format_list
+from babel.numbers import format_decimal, format_percent
+
+from api.pages.translations import SOURCE, _, known, language, later, locale, ngettext, speaking
 from domain.aggregates import Aggregate
 from domain.forms import Question, text
 
 INVITATION_STATES = {
-    "issued": "Awaiting answer",
-    "lapsed": "Overdue",
-    "received": "Received",
-    "withdrawn": "Withdrawn",
+    "issued": later("Awaiting answer"),
+    "lapsed": later("Overdue"),
+    "received": later("Received"),
+    "withdrawn": later("Withdrawn"),
 }
 """What the board says for the state of an invitation, in the order in which it matters."""
 
 LETTER_STATES = {
-    "planned": "Still to come",
-    "sent": "Sent",
-    "bounced": "Bounced",
-    "suppressed": "Suppressed",
-    "cancelled": "Cancelled",
+    "planned": later("Still to come"),
+    "sent": later("Sent"),
+    "bounced": later("Bounced"),
+    "suppressed": later("Suppressed"),
+    "cancelled": later("Cancelled"),
 }
 
-FORMER_CONTACT = "a former contact"
+FORMER_CONTACT = later("a former contact")
 """What stands in the place of the name of somebody who is not in the directory any more."""
+LETTER_KINDS = {"invitation": later("Invitation"), "forwarding": later("Forwarding")}
 
 ROLES = {
-    "official_contact_point": "Official contact point",
-    "designated_national_authority": "Designated national authority",
+    "official_contact_point": later("Official contact point"),
+    "designated_national_authority": later("Designated national authority"),
 }
 
 REGIONS = {
-    "Africa": "African States",
-    "Asia-Pacific": "Asia-Pacific States",
-    "CEE": "Central and Eastern European States",
-    "GRULAC": "Latin American and Caribbean States",
-    "WEOG": "Western European and other States",
+    "Africa": later("African States"),
+    "Asia-Pacific": later("Asia-Pacific States"),
+    "CEE": later("Central and Eastern European States"),
+    "GRULAC": later("Latin American and Caribbean States"),
+    "WEOG": later("Western European and other States"),
 }
 """The regional groups by the short names that the tables use, in the order in which they are shown."""
+
+_AUDIENCES = {
+    "developing": later("developing countries"),
+    "in transition": later("countries with economies in transition"),
+    "developed": later("developed countries"),
+}
 
 LANGUAGES = {
     "ar": "العربية",
@@ -54,8 +69,9 @@ LANGUAGES = {
 
 RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ur"})
 
+Unit = Literal["day", "hour", "minute", "second"]
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+_UNITS: tuple[tuple[Unit, int], ...] = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
 def direction(language: str) -> str:
@@ -68,34 +84,57 @@ def language_name(code: str) -> str:
     return LANGUAGES.get(code, code)
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
-    """Return a number with its noun: ``1 party``, ``40 parties``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+def number(value: int) -> str:
+    """Return a number as the language writes it: ``12,345``."""
+    return format_decimal(value, locale=locale())
 
 
 def percent(part: int, whole: int, places: int = 0) -> str:
     """Return a share in per cent, or a dash when there is nothing to have a share of."""
-    return f"{100 * part / whole:.{places}f}%" if whole else "–"
+    if not whole:
+        return "–"
+    pattern = locale().percent_formats[None].pattern
+    if places:
+        pattern = pattern.replace("0", f"0.{'0' * places}")
+    return format_percent(part / whole, pattern, locale=locale())
+
+
+def list_of(parts: Iterable[object]) -> str:
+    """Return what belongs together as one phrase: ``14 days, 7 days and 1 day``."""
+    return format_list([str(part) for part in parts], locale=locale())
+
+
+@cache
+def _city(zone: str, spoken: Locale) -> str:
+    return get_timezone_location(zone, locale=spoken, return_city=True).rpartition("/")[2]
+
+
+def city(zone: str) -> str:
+    """Return the city by which a time zone is known."""
+    if zone in ("UTC", "Etc/UTC"):
+        return "UTC"
+    return zone.removeprefix("Etc/") if zone.startswith("Etc/") else _city(zone, locale())
 
 
 def zone_name(zone: str) -> str:
     """Return a time zone as people call it: ``Nairobi time``."""
-    if zone in ("UTC", "Etc/UTC"):
-        return "UTC"
-    if zone.startswith("Etc/"):
-        return zone.removeprefix("Etc/")
-    return f"{zone.rpartition('/')[2].replace('_', ' ')} time"
+    return city(zone) if zone == "UTC" or zone.startswith("Etc/") else _("%(city)s time", city=city(zone))
 
 
 def day(value: date) -> str:
     """Return a day: ``2 March 2026``."""
-    return f"{value.day} {value:%B %Y}"
+    return format_date(value, "long", locale=locale())
+
+
+def _joined(day: str, value: datetime, seconds: bool) -> str:
+    time = format_time(value.time(), "medium" if seconds else "short", locale=locale())
+    return str(locale().datetime_formats["medium"]).format(time, day)
 
 
 def moment(value: datetime, zone: str, *, seconds: bool = False) -> str:
     """Return a moment on the clock of a zone, without the zone's name: ``2 March 2026, 10:00``."""
     local = value.astimezone(ZoneInfo(zone))
-    return f"{day(local)}, {local:%H:%M:%S}" if seconds else f"{day(local)}, {local:%H:%M}"
+    return _joined(day(local), local, seconds)
 
 
 def machine(value: datetime | date) -> str:
@@ -107,23 +146,32 @@ def machine(value: datetime | date) -> str:
 
 def due(on: date | None, at: datetime, zone: str) -> str:
     """Return when an answer is due, on the party's own clock, without the zone's name."""
-    return f"the end of {day(on)}" if on is not None else moment(at, zone)
+    return _("the end of %(day)s", day=day(on)) if on is not None else moment(at, zone)
 
 
 def short_day(value: date) -> str:
     """Return a day as it stands in tables: ``2 Mar 2026``."""
-    return f"{value.day} {value:%b %Y}"
+    return format_date(value, "medium", locale=locale())
 
 
 def short(value: datetime, zone: str, *, seconds: bool = False) -> str:
     """Return a moment as it stands in tables, by the clock that the table names: ``2 Mar 2026, 10:00``."""
     local = value.astimezone(ZoneInfo(zone))
-    return f"{short_day(local)}, {local:%H:%M:%S}" if seconds else f"{short_day(local)}, {local:%H:%M}"
+    return _joined(short_day(local), local, seconds)
 
 
 def short_due(on: date | None, at: datetime, zone: str) -> str:
     """Return when an answer is due as it stands in tables: ``2 Mar 2026, end of day``."""
-    return f"{short_day(on)}, end of day" if on is not None else short(at, zone)
+    return _("%(day)s, end of day", day=short_day(on)) if on is not None else short(at, zone)
+
+
+def _length(number: int, unit: Unit, **options: Any) -> str:
+    # The threshold is the number itself, so that no larger unit is taken: 14 days, and not 2 weeks.
+    size = dict(_UNITS)[unit]
+    threshold = abs(number) or 1
+    return format_timedelta(
+        timedelta(seconds=number * size), unit, threshold=threshold, locale=locale(), **options
+    )
 
 
 def duration(seconds: float) -> str:
@@ -131,33 +179,26 @@ def duration(seconds: float) -> str:
     whole = round(seconds)
     for name, size in _UNITS:
         if whole >= size and whole % size == 0:
-            return count(whole // size, name)
-    return count(whole, "second")
-
-
-def about(seconds: float) -> str:
-    """Return a length of time roughly: ``3 days``, ``5 minutes``."""
-    for name, size in _UNITS:
-        if seconds >= size:
-            return count(int(seconds // size), name)
-    return "a moment"
+            return _length(whole // size, name)
+    return _length(whole, "second")
 
 
 def relative(value: datetime, now: datetime) -> str:
-    """Return how far a moment lies ahead or back: ``in 40 seconds``, ``3 days ago``."""
+    """Return roughly how far a moment lies ahead or back: ``in 40 seconds``, ``3 days ago``."""
     seconds = (value - now).total_seconds()
-    return f"in {about(seconds)}" if seconds >= 0 else f"{about(-seconds)} ago"
+    for name, size in _UNITS:
+        if abs(seconds) >= size:
+            return _length(int(seconds / size), name, add_direction=True)
+    return _("now")
 
 
 def letter_name(kind: str, offset_seconds: float) -> str:
     """Return what a letter is: ``Reminder, 7 days before the due date``."""
     if kind == "reminder":
-        return f"Reminder, {duration(-offset_seconds)} before the due date"
+        return _("Reminder, %(time)s before the due date", time=duration(-offset_seconds))
     if kind == "escalation":
-        return f"Escalation, {duration(offset_seconds)} after the due date"
-    if kind == "forwarding":
-        return "Section forwarded"
-    return "Invitation" if kind == "invitation" else kind.capitalize()
+        return _("Escalation, %(time)s after the due date", time=duration(offset_seconds))
+    return _(LETTER_KINDS.get(kind, kind.capitalize()))
 
 
 label = text
@@ -171,45 +212,50 @@ def answer(question: Question, value: object, language: str, default: str) -> li
     return [text(option.label, language, default) if option else written for written, option in found]
 
 
-def title(labels: Mapping[str, str], language: str = "en") -> str:
-    """Return a title in a language, or in any when there is none in this one."""
-    return labels.get(language) or next(iter(labels.values()), "")
+def title(labels: Mapping[str, str]) -> str:
+    """Return a title in the language that is spoken now, else in English, or in any when there is neither."""
+    return text(labels, language(), "en")
 
 
-def audience(categories: list[str]) -> str:
+def audience(categories: Iterable[str]) -> str:
     """Return for whom a round is meant: ``developing countries and countries in transition``."""
-    names = {
-        "developing": "developing countries",
-        "in transition": "countries with economies in transition",
-        "developed": "developed countries",
-    }
-    return " and ".join(names.get(each, each) for each in categories)
+    return list_of(_(_AUDIENCES.get(each, each)) for each in categories)
 
 
 def so_far(row: Mapping[str, int]) -> str:
     """Return which letters of the board have gone out: ``2 reminders, escalation``."""
+    reminders, bounced = row["reminders_sent"], row["bounced"]
     parts = [
-        count(row["reminders_sent"], "reminder") if row["reminders_sent"] else "",
-        "escalation" if row["escalations_sent"] else "",
-        f"{row['bounced']} bounced" if row["bounced"] else "",
+        ngettext("%(num)s reminder", "%(num)s reminders", reminders) if reminders else "",
+        _("escalation") if row["escalations_sent"] else "",
+        ngettext("%(num)s bounced", "%(num)s bounced", bounced) if bounced else "",
     ]
     return ", ".join(filter(None, parts)) or "–"
 
 
-def schedule(seconds: list[int]) -> str:
+def schedule(seconds: Iterable[int]) -> str:
     """Return the distances of reminders or escalations: ``14 days, 7 days and 1 day``."""
-    words = [duration(each) for each in seconds]
-    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
+    return list_of(duration(each) for each in seconds)
 
 
 def event_name(kind: type[Aggregate.Event]) -> str:
     """Return what happened, in words: ``Invitation: response received``."""
-    record, _, event = kind.__qualname__.rpartition(".")
-    return f"{apart(record).capitalize()}: {apart(event).lower()}"
+    return known(event_source(kind))
+
+
+def event_source(kind: type[Aggregate.Event]) -> str:
+    """Return the same in English, as the catalogues have it."""
+    record, event = kind.__qualname__.rsplit(".", 1)
+    return f"{capital(apart(record))}: {apart(event)}"
 
 
 def event_summary(kind: type[Aggregate.Event]) -> str:
     """Return the sentence by which the event is described where it is defined."""
+    return known(summary_source(kind))
+
+
+def summary_source(kind: type[Aggregate.Event]) -> str:
+    """Return the same in English, as the catalogues have it."""
     return (inspect.getdoc(kind) or "").partition("\n")[0]
 
 
@@ -220,8 +266,17 @@ def apart(name: str) -> str:
 
 def field_name(name: str) -> str:
     """Return the name of an event's field as a label."""
-    words = FIELD_NAMES.get(name) or apart(name)
-    return words[:1].upper() + words[1:]
+    return known(field_source(name))
+
+
+def field_source(name: str) -> str:
+    """Return the same in English, as the catalogues have it."""
+    return capital(FIELD_NAMES.get(name) or apart(name))
+
+
+def capital(text: str) -> str:
+    """Return a text that begins with a capital letter."""
+    return text[:1].upper() + text[1:]
 
 
 FIELD_NAMES: Mapping[str, str] = {
@@ -256,10 +311,20 @@ def parse_distances(written: str) -> tuple[timedelta, ...]:
 
 
 def _parse_distance(written: str) -> timedelta:
-    found = re.fullmatch(r"(\d{1,6})\s*([a-zA-Z]*)", written)
-    unit = found[2].lower() if found else ""
-    wanted = unit if len(unit) == 1 else unit.removesuffix("s") or "day"
+    found = re.fullmatch(r"(\d{1,6})\s*([^\W\d_]*)", written)
+    unit = found[2].casefold() if found else ""
     for name, size in _UNITS:
-        if found and name.startswith(wanted):
+        names = _names_of(name, SOURCE) | _names_of(name, language())
+        if found and (unit in names or unit in {each[0] for each in names} or (not unit and name == "day")):
             return timedelta(seconds=int(found[1]) * size)
-    raise ValueError(f"“{written}” is not a length of time. Write it like 14 days, 3 hours or 90 seconds.")
+    raise ValueError(
+        _("“%(text)s” is not a length of time. Write it like 14 days, 3 hours or 90 seconds.", text=written)
+    )
+
+
+@cache
+def _names_of(unit: Unit, spoken: str) -> frozenset[str]:
+    """Return the names of a unit of time in a language: ``hour`` and ``hours``."""
+    with speaking(spoken):
+        lengths = [_length(number, unit) for number in (1, 2, 5)]
+    return frozenset(re.sub(r"[\d\s]", "", each).casefold() for each in lengths)

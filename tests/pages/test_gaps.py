@@ -65,7 +65,7 @@ async def test_the_table_can_be_seen_as_it_was(hire: Hire, survey: Survey, offic
 
     said = await reader.text()
     assert f"As of position {first.position}" in said
-    assert "1 answer of 2 parties" in said
+    assert "Answered by 1 of 2 parties" in said
     await reader.must_be_good()
     await reader.page.locator("table.gaps tbody a").first.click()
     assert f"as_of={first.position}" in reader.page.url, "the moment goes along"

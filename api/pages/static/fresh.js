@@ -15,7 +15,7 @@
   const say = () => {
     if (!control) return;
     control.hidden = false;
-    control.textContent = running ? "Stop following" : "Follow again";
+    control.textContent = running ? control.dataset.stop : control.dataset.go;
   };
   const replace = (fresh) => {
     for (const part of document.querySelectorAll("[data-fresh]")) {

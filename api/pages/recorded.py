@@ -1,0 +1,42 @@
+"""Texts that other layers write into the log or say, and that the pages translate where they know them.
+
+Refusals that hold names, days or numbers are not here: they are shown in the English of their rule.
+"""
+
+from api.pages.translations import known, later
+
+REASONS = (
+    later("The due date has passed."),
+    later("A later reminder was due at the same time."),
+    later("The party has named nobody as its official contact point."),
+    later("The party has named nobody as its designated national authority."),
+    later("The link was withdrawn before its letter went out."),
+    later("The person does not speak for the party any more."),
+    later("It was revoked by hand."),
+    later("The questionnaire was withdrawn."),
+    later("The response was received."),
+    later("The due date was moved."),
+)
+"""Why a letter ended as it did, or a link, where it was no person who said why."""
+
+ANSWER_FAULTS = (
+    later("Please answer this question."),
+    later("Choose one option."),
+    later("Give a list of options."),
+    later("An option was given twice."),
+    later("Write a whole number, such as 12, of at most 15 digits."),
+    later("Write a number with a point, such as 12.5."),
+    later("Write a date as year-month-day, such as 2016-09-30."),
+    later("The answer does not fulfil the rule of this question."),
+    later("This question does not apply, given the other answers: remove its answer."),
+    later("The answer holds characters that cannot be kept, such as control characters: take them out."),
+)
+"""What the rules say of an answer where the author of the form wrote no message."""
+
+ACTORS = (later("workflow deadline"), later("service demo"), later("service synthesis"))
+"""Who acts when it is no person."""
+
+
+def reason(text: str | None) -> str:
+    """Return a reason as it was recorded, translated where nobody but the service wrote it."""
+    return known(text) if text in REASONS else text or ""
