@@ -70,6 +70,16 @@ def somewhere(path: str, round_id: UUID, person_id: UUID) -> str:
     return re.sub(r"\{(\w+)[^}]*\}", lambda part: PLACES.get(part[1], id), path)
 
 
+async def answer_of(
+    client: httpx.AsyncClient, method: str, where: str, headers: dict[str, str]
+) -> httpx.Response:
+    """Return an answer; of one that does not end by itself only how it begins."""
+    async with client.stream(method, where, headers=headers) as response:
+        if response.headers.get("content-type") != "text/event-stream; charset=utf-8":
+            await response.aread()
+    return response
+
+
 def verdict(response: httpx.Response) -> str:
     """Say how rights stand, by an answer."""
     problem: dict[str, Any] = {}
@@ -121,9 +131,7 @@ async def test_every_route_lets_through_whom_the_table_names(
                         sessions[role] = await session_of(site.services, people[role])
                     headers["Authorization"] = f"Bearer {sessions[role]}"
                 where = somewhere(path, round_id, people[Role.AUDITOR])
-                async with client.stream(method, where, headers=headers) as response:
-                    if response.headers.get("content-type") != "text/event-stream; charset=utf-8":
-                        await response.aread()  # The other one does not end by itself.
+                response = await answer_of(client, method, where, headers)
                 if role is not None and method != "GET" and action in (Action.COME_IN, Action.OWN_ACCOUNT):
                     sessions.pop(role)  # such a command may end it
                 expected = "unknown" if role is None else "refused"
@@ -259,11 +267,9 @@ async def test_each_way_in_is_let_through_to_what_the_table_leaves_of_a_role(
             if action in PUBLIC:
                 continue
             for way, (subject, secret) in ways.items():
-                response = await client.request(
-                    method,
-                    somewhere(path, round_id, MARTAS_ID),
-                    headers={"Authorization": f"Bearer {secret}"},
-                )
+                where = somewhere(path, round_id, MARTAS_ID)
+                headers = {"Authorization": f"Bearer {secret}"}
+                response = await answer_of(client, method, where, headers)
                 expected = "let through" if subject.extent(action) else "refused"
                 if verdict(response) != expected:
                     faults.append(f"{name} ({action}), {way}: {verdict(response)}, not {expected}")
