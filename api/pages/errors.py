@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from api.pages import translations
 from api.pages.frame import address, here, templates
 from api.pages.translations import _, known, later
-from api.problems import Problem
+from api.problems import Problem, without_secret
 from domain.access import Action, may
 from domain.refusals import Fault
 from services.entrance import Visitor
@@ -118,7 +118,10 @@ def render(request: Request, problem: Problem) -> Response:
         wanted = address(request.url.path, request.query_params)
         return RedirectResponse(address("/sign-in", {"next": wanted}), 303)
     settings: Settings = request.app.state.settings
-    page = BarePage(getattr(request.state, "visitor", None), settings, request.url.path, here(request))
+    path, back = request.url.path, here(request)
+    if without_secret(path) != path:
+        path = back = "/"  # The secret of a link does not go from its path into the query of another.
+    page = BarePage(getattr(request.state, "visitor", None), settings, path, back)
     html = templates.get_template("error.html").render(
         page=page,
         link=lambda path, **query: address(path, query),

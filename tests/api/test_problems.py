@@ -160,7 +160,17 @@ async def test_a_caller_in_doubt_is_told_where_to_ask(
 
 def test_the_secret_of_a_link_is_in_no_log() -> None:
     assert without_secret("/l/the-secret") == "/l/…"
+    assert without_secret("/password/the-secret") == "/password/…"
     assert without_secret("/letters") == "/letters"
+
+
+async def test_a_page_about_a_link_that_went_wrong_leads_nowhere_with_its_secret(site: Site) -> None:
+    async with site.stranger(Accept="text/html") as browser:
+        for path in ("/l/the-secret/more", "/password/the-secret/more"):
+            page = await browser.get(path)
+            assert page.status_code == 404
+            assert "next=/" in page.text.replace("%2F", "/")
+            assert page.text.count("the-secret") == 1, "it says where there is nothing, and that is all"
 
 
 def test_a_key_that_is_no_uuid_stands_for_one() -> None:
