@@ -16,6 +16,7 @@ from api.pages.translations import _, known, language, ngettext
 from domain.aggregates import Aggregate
 from domain.forms import Form
 from domain.letters import PlannedLetter
+from domain.parties import Language
 from domain.rounds import Due
 from projections.reading import Record
 
@@ -98,6 +99,8 @@ class Shower:
                 return Shown("text", _("yes") if value else _("no"))
             case UUID():
                 return self._id(value)
+            case Language():
+                return Shown("text", words.language_name(value))
             case StrEnum():
                 return Shown("text", known(value))
             case datetime():

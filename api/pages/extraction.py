@@ -24,12 +24,15 @@ from api.pages.translations import FOLDER
 from domain.access import Action, Role, Way
 from domain.aggregates import Aggregate
 from domain.forms import Form
+from domain.parties import Language
 
 API = Path(__file__).parents[1]
 METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2")]
 OPTIONS = {
     "**/templates/**.html": {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"},
 }
+FAMILIES = ("Event", "Created")
+"""Names of classes that stand for a family of events, and not for anything that happens."""
 KEYWORDS = {
     "_": None,
     "gettext": None,
@@ -60,7 +63,7 @@ def _of_the_domain() -> Iterator[tuple[str, str]]:
     for aggregate in sorted(_below(Aggregate), key=lambda each: (each.__module__, each.__name__)):
         yield words.apart(aggregate.__name__), aggregate.__module__
         for kind in vars(aggregate).values():
-            if isinstance(kind, type) and issubclass(kind, Aggregate.Event) and kind.__name__ != "Event":
+            if isinstance(kind, type) and issubclass(kind, Aggregate.Event) and kind.__name__ not in FAMILIES:
                 yield words.event_source(kind), kind.__module__
                 yield words.summary_source(kind), kind.__module__
                 yield from _of_fields(kind)
@@ -76,8 +79,8 @@ def _of_fields(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
 
 
 def _of_values(annotation: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(annotation, type) and issubclass(annotation, Form):
-        return
+    if isinstance(annotation, type) and issubclass(annotation, Form | Language):
+        return  # A form is shown by its title, and a language by its own name.
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield from _of_fields(annotation)
     elif isinstance(annotation, type) and issubclass(annotation, StrEnum):
