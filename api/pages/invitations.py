@@ -10,7 +10,7 @@ from api.pages.frame import Page, Visiting
 from api.pages.translations import _
 from domain.access import Action
 from domain.rounds import Due
-from projections import gaps, letters, questionnaires, rounds
+from projections import access, gaps, letters, questionnaires, rounds
 from services.rounds import ExtendInvitation, WithdrawInvitation
 
 router = APIRouter()
@@ -32,6 +32,8 @@ async def show_file(page: Page, id: UUID, doing: str = "", filled: Filled | None
     given = await gaps.answers(page.picture, id)
     may_see = page.may(Action.SEE_LETTERS)
     written = await letters.letters(page.picture, about=id) if may_see else []
+    may_see = page.may(Action.SEE_LINKS, {invitation["party_id"]}, id)
+    links = await access.links(page.picture, id) if may_see else []
     filled = filled or Filled({})
     return page.show(
         "invitations/file.html",
@@ -41,6 +43,9 @@ async def show_file(page: Page, id: UUID, doing: str = "", filled: Filled | None
         language="en",
         given={name: value for name, value in given.items() if name in asked},
         letters=sorted(written, key=lambda letter: (letter["planned_at"], str(letter["id"]))),
+        links=links,
+        good_links=[row for row in links if row["state"] == "good" and row["ends_at"] > page.now],
+        holders=await page.services.directory.names([row["holder_id"] for row in links]),
         doing=doing,
         filled=filled,
         key=new_key(),
@@ -49,6 +54,7 @@ async def show_file(page: Page, id: UUID, doing: str = "", filled: Filled | None
 
 @router.get("/invitations/{id:uuid}/extend", dependencies=[allowed(Action.SEE_INVITATIONS)])
 @router.get("/invitations/{id:uuid}/withdraw", dependencies=[allowed(Action.SEE_INVITATIONS)])
+@router.get("/invitations/{id:uuid}/revoke", dependencies=[allowed(Action.SEE_INVITATIONS)])
 async def back_to_file(visit: Visiting, id: UUID) -> Response:
     """Go to the file: whoever loads the answer to a form again gets here."""
     return visit.go(f"/invitations/{id}")

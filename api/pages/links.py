@@ -11,8 +11,10 @@ from fastapi import APIRouter, Request, Response
 
 from api.access import Rights, allowed, look_at_link, must_cover_invitation, must_cover_link, open_link
 from api.pages import phrases
-from api.pages.forms import Filled, give, key_of, must_be_done, new_key
+from api.pages.forms import Filled, give, key_of, must_be_done, new_key, read_uuid
 from api.pages.frame import Page, Visiting
+from api.pages.invitations import show_file
+from api.pages.translations import _
 from domain.access import Action
 from domain.forms import Form, Section
 from domain.links import forwarded_link_id
@@ -167,3 +169,22 @@ async def _show_asked(page: Page, invitation_id: UUID, name: str, lang: str, fil
         filled=filled,
         key=new_key(),
     )
+
+
+@router.post("/invitations/{invitation_id:uuid}/revoke", dependencies=[allowed(Action.REVOKE_LINKS)])
+async def revoke(visit: Visiting, right: Rights, invitation_id: UUID) -> Response:
+    """Make one of the links to a questionnaire good for nothing, and say why."""
+    await must_cover_invitation(right, invitation_id)
+    form = await visit.form()
+    filled = Filled.of(form)
+    link_id, reason = read_uuid(filled["link"]), filled.words("reason", _("Say why."))
+    if link_id is None:
+        filled.fault("link", _("Choose a link"))
+    elif not filled.faults:
+        await must_cover_link(right, link_id)
+        answer = await give(visit, RevokeLink(link_id=link_id, reason=reason[:2_000]), visit.actor, form)
+        if answer.outcome == "done":
+            return visit.go(f"/invitations/{invitation_id}", answer.position)
+        filled.refuse(answer)
+    async with visit.look() as page:
+        return await show_file(page, invitation_id, "revoke", filled)

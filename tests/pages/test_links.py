@@ -173,3 +173,25 @@ async def test_the_button_works_over_plain_http_away_from_the_machine_itself(
     assert f"/invitations/{survey.kenya}/answer" in contact.page.url
     assert (await services.store.read(PersonalLink, id)).version == 2
     assert not any(path in each.get("referer", "") for each in sent), "the secret is told to nobody"
+
+
+async def test_staff_see_the_links_to_a_questionnaire_and_revoke_one(
+    manager: Reader, stranger: Reader, survey: Survey, services: Services
+) -> None:
+    id, path = await a_link(services, survey.kenya)
+    await manager.open(f"/invitations/{survey.kenya}")
+    await manager.page.locator("summary", has_text="Revoke a link").click()
+    await manager.press("Revoke the link")
+    said = await manager.text()
+    assert "The link was not revoked" in said
+    assert "Say why." in said
+    await manager.must_be_good()
+
+    await manager.page.locator("#revoke-link").select_option(str(id))
+    await manager.page.locator("#revoke-reason").fill("The letter went astray.")
+    await manager.press("Revoke the link")
+
+    assert "Revoked: The letter went astray." in await manager.text()
+    assert await manager.page.locator("summary", has_text="Revoke a link").count() == 0
+    await manager.must_be_good()
+    assert (await stranger.open(path)).status == 404
