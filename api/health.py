@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from api.access import OPEN
 from projections.reading import Tables
+from services.history import Checkpoints, open_alarms
 from services.log import LogReader, Unavailable
 from services.wiring import Services
 
@@ -30,6 +31,15 @@ class Ready(BaseModel):
     tables_position: int | None = Field(
         description="Position of the tables. Behind the log by a moment; for long, the projector is down.",
         examples=[4711],
+    )
+    proven_position: int | None = Field(
+        None,
+        description="Position that the newest checkpoint covers. Behind the log by seconds; for long, "
+        "nothing is signed.",
+        examples=[4711],
+    )
+    alarms: int = Field(
+        0, description="How many findings stand that the history is not as it was published. None should."
     )
 
 
@@ -53,6 +63,9 @@ async def ready(request: Request, response: Response) -> Ready:
     try:
         async with services.pool.connection(timeout=2) as connection:
             found.log_position = await LogReader(connection).position()
+            newest = await Checkpoints(connection).newest()
+            found.proven_position = newest.position if newest else None
+            found.alarms = len(await open_alarms(connection))
         async with tables.picture() as picture:
             found.tables_position = picture.position
     except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout):

@@ -15,6 +15,7 @@ from api.problems import Problem, without_secret
 from domain.access import Action, may
 from domain.refusals import Fault
 from services.entrance import Visitor
+from services.history import Alarm
 from services.settings import Settings
 
 
@@ -104,6 +105,7 @@ class BarePage:
     path: str
     here: str
     as_of: None = None
+    alarms: tuple[Alarm, ...] = ()
 
     def may(
         self, action: Action, owner_ids: Collection[UUID] = (), invitation_id: UUID | None = None

@@ -27,6 +27,7 @@ from domain.access import READING, Action, may
 from projections import history
 from projections.reading import Picture, Tables
 from services.entrance import Visitor
+from services.history import Alarm, open_alarms
 from services.settings import Settings
 from services.wiring import Services
 
@@ -39,6 +40,7 @@ MENU = (
     ("/letters", later("Letters"), Action.SEE_LETTERS),
     ("/chemicals", later("Annex III"), Action.SEE_REFERENCE),
     ("/delivery-partners", later("Delivery partners"), Action.SEE_REFERENCE),
+    ("/evidence", later("Evidence"), Action.SEE_HISTORY),
     ("/people", later("People"), Action.SEE_PEOPLE),
 )
 
@@ -107,6 +109,8 @@ class Page:
     """What the reader asked for, as it was written; None for the tables as they stand."""
     reached_at: datetime | None
     """When the newest event that is shown happened."""
+    alarms: tuple[Alarm, ...] = ()
+    """What shows that the history is not as it was published. Each page says that something does."""
 
     @property
     def zone(self) -> str:
@@ -178,8 +182,16 @@ class Visit:
             await self._must_be_reached(at)
         async with self._tables.picture(at, after or self._wait_for) as picture:
             reached = await history.reached_at(picture)
+            alarms = tuple(await open_alarms(picture.connection))
             yield Page(
-                self.request, self.services, self.settings, picture, self.visitor, self._as_of, reached
+                self.request,
+                self.services,
+                self.settings,
+                picture,
+                self.visitor,
+                self._as_of,
+                reached,
+                alarms,
             )
 
     async def _must_be_reached(self, position: int) -> None:

@@ -16,6 +16,7 @@ from domain.aggregates import Aggregate
 from domain.forms import Form
 from projections import history, questionnaires, rounds
 from projections.reading import Record
+from services.history import Checkpoints
 from services.log import LoggedEvent, LogReader
 from services.mapper import decode
 
@@ -39,6 +40,8 @@ class Happening:
     because: str | None
     facts: list[tuple[str, Shown]]
     raw: str
+    covered: int | None
+    """How many events the first checkpoint that covers it is about; None while there is none."""
 
 
 @router.get("/history/{id:uuid}", dependencies=[allowed(Action.SEE_HISTORY)])
@@ -54,6 +57,7 @@ async def record(visit: Visiting, right: Rights, id: UUID, after: int = 0) -> Re
         known = await history.names(page.picture, {id, *(each for event in events for each in ids_in(event))})
         return page.show(
             "history/record.html",
+            id=id,
             record=known.get(id),
             record_page=record_path,
             kind=words.apart(type(events[0]).__qualname__.partition(".")[0]) if events else "record",
@@ -76,6 +80,8 @@ async def _happenings(
     people = await _people(page, events)
     form = await _form(page, events)
     shower = Shower(page.zone, records, people, form)
+    positions = [each.position for each in logged]
+    checkpoints = await Checkpoints(page.picture.connection).each_first_covering(positions)
     return [
         Happening(
             position=each.position,
@@ -87,6 +93,7 @@ async def _happenings(
             because=event.because,
             facts=shower.facts(event),
             raw=each.state.decode() if len(each.state) <= RAW_LIMIT else "",
+            covered=next((found.size for found in checkpoints if found.position >= each.position), None),
         )
         for each, event in zip(logged, events, strict=True)
     ]

@@ -51,6 +51,7 @@ def paths(survey: Survey, questionnaire: str) -> list[str]:
         "/delivery-partners",
         f"/history/{survey.kenya}",
         f"/history/{survey.round_id}",
+        "/evidence",
         f"/history/{chemical_id(reference.chemicals()[0].id)}",
         "/sign-in",
         "/?as_of=1",
