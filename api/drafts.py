@@ -11,8 +11,8 @@ from api.access import Right, Rights, allowed, must_cover_invitation
 from api.http import Calling, InvitationId, Model, Reading, found, tag
 from api.openapi import problems, problems_of_command
 from domain.access import Action
-from domain.drafts import Language, Progress
-from domain.forms import AnswerValue, Form
+from domain.drafts import Language
+from domain.forms import AnswerValue
 from projections import drafts, questionnaires, rounds
 from projections.reading import Picture, Record
 from services.commands import Recorded
@@ -48,7 +48,7 @@ class DraftRecord(Model):
     required: int
     """How many of those that apply must be answered."""
     required_answered: int
-    percent: int
+    percent: int | None
     """Answers per hundred questions that apply, rounded down."""
     begun_at: datetime
     saved_at: datetime
@@ -98,7 +98,6 @@ async def read_draft(
         | {
             "answers": drafts.answers(kept),
             "choices": drafts.choices(kept),
-            "percent": Progress.model_validate({name: draft[name] for name in Progress.model_fields}).percent,
         }
     )
 
@@ -108,13 +107,9 @@ async def _kept_in_reach(right: Right, picture: Picture, draft: Record) -> dict[
     section = right.visitor.subject.section
     if section is None:
         return kept
-    invitation = found(
-        await rounds.invitation(picture, draft["invitation_id"]), "draft", draft["id"], picture
-    )
-    version = await questionnaires.form(picture, invitation["questionnaire_id"], invitation["form_version"])
-    form = Form.model_validate(found(version, "draft", draft["id"], picture)["form"])
-    names = {question.name for each in form.sections if each.name == section for question in each.questions}
-    return {name: rows for name, rows in kept.items() if name in names}
+    invitation = await rounds.invitation(picture, draft["invitation_id"])
+    form = await questionnaires.form_of(picture, found(invitation, "draft", draft["id"], picture))
+    return {name: kept[name] for name in kept.keys() & form.names_in(section)}
 
 
 @router.patch(

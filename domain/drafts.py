@@ -229,12 +229,7 @@ def unkeepable_answers(form: Form, given: Changes, section: str | None) -> tuple
 
 
 def _faults(form: Form, given: Changes, section: str | None) -> Iterator[Fault]:
-    asked = {
-        question.name
-        for each in form.sections
-        if section is None or each.name == section
-        for question in each.questions
-    }
+    asked = form.names_in(section)
     for name, value in given.items():
         question = form.question(name)
         if question is None:

@@ -92,7 +92,13 @@ def _saved(event: Draft.Saved) -> Iterable[Change]:
 
 async def draft(picture: Picture, invitation_id: UUID) -> Record | None:
     """Return how far the draft of an invitation is, None when nobody has begun."""
-    return await picture.one("SELECT * FROM drafts WHERE invitation_id = %(id)s", id=invitation_id)
+    return await picture.one(
+        """
+        SELECT *, (100 * answered / nullif(asked, 0))::int AS percent FROM drafts
+        WHERE invitation_id = %(id)s
+        """,
+        id=invitation_id,
+    )
 
 
 async def kept(picture: Picture, draft_id: UUID, version: int | None = None) -> dict[str, list[Record]]:

@@ -38,6 +38,9 @@ class Drafts:
         form = (await unit.look(Questionnaire, invitation.questionnaire_id)).form(invitation.form_version)
         given = changes(form, command.answers)
         must_be_keepable(form, given, command.section)
+        if draft is None and not any(value is not None for value in given.values()):
+            # Nothing was there, and nothing is: nobody has begun.
+            return Recorded(id=draft_id(invitation.id), version=0)
         if draft is None:
             draft = Draft.begin_for(invitation, unit.stamp)
             unit.add(draft)

@@ -1,23 +1,19 @@
 """The questionnaire as a party fills it in, the receipt, and what is said when it is too late."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from starlette.datastructures import FormData
 
 from api.access import Rights, allowed, must_cover_invitation
-from api.pages import phrases
+from api.pages import drafts, phrases
 from api.pages.forms import give, new_key
-from api.pages.frame import Page, Visiting
+from api.pages.frame import Page, Visit, Visiting
+from api.pages.sheets import Sheet, today
 from api.problems import of_refusal
 from domain.access import Action
-from domain.forms import Answers, Form, Question
-from domain.refusals import Fault
-from domain.rules import applicable, check, normalise, relevant_questions
+from domain.forms import Form
+from domain.rules import applicable
 from projections import gaps, questionnaires, rounds
 from projections.reading import Record
 from services.rounds import SubmitResponse
@@ -25,112 +21,99 @@ from services.store import RefusalRecord
 
 router = APIRouter()
 
+ADDRESS = "/invitations/{invitation_id:uuid}/answer"
+OPEN = ("issued", "lapsed")
+"""The states of an invitation in which an answer is awaited."""
+CLOSED = ("already-received", "withdrawn")
+"""Why nothing is taken in any more."""
 SWITCH = "language-"
 """How the name of a button begins that shows the same page in another language."""
 
 
-@dataclass
-class Sheet:
-    """A questionnaire as it is being filled in."""
-
-    form: Form
-    language: str
-    typed: Mapping[str, Any] = field(default_factory=dict)
-    shown: frozenset[str] | None = None
-    """The questions that stood on the page that was sent; None when it is opened for the first time."""
-    faults: tuple[Fault, ...] = ()
-
-    @classmethod
-    def sent(cls, form: Form, language: str, sent: FormData) -> "Sheet":
-        """Take what was typed: everything under the name of a question, as it is."""
-        typed = {
-            question.name: _typed(question, sent)
-            for question in form.questions
-            if question.kind != "note" and question.name in sent
-        }
-        return cls(form, language, typed, frozenset(str(sent.get("shown") or "").split()))
-
-    @property
-    def answers(self) -> Answers:
-        """What was typed, in the shape in which answers are kept."""
-        return normalise(self.form, self.typed)
-
-    @property
-    def relevant(self) -> frozenset[str]:
-        """The names of the questions that apply."""
-        return relevant_questions(self.form, self.answers, today=_today())
-
-    @property
-    def opened(self) -> frozenset[str]:
-        """The questions that apply now and did not stand on the page that was sent."""
-        return self.relevant - self.shown if self.shown is not None else frozenset()
-
-    @property
-    def left_out(self) -> Answers:
-        """What was typed for questions that do not apply."""
-        return {name: value for name, value in self.answers.items() if name not in self.relevant}
-
-    def examine(self) -> None:
-        """Find what is wrong with the answers."""
-        answers = applicable(self.form, self.answers, today=_today())
-        found = check(self.form, answers, today=_today(), language=self.language)
-        self.faults = tuple(phrases.translated(fault, self.language) for fault in found)
-
-    def governs(self, question: Question) -> bool:
-        """Whether it depends on the answer to a question which others apply."""
-        name = f"${{{question.name}}}"
-        return any(name in source for _, column, source in self.form.rules() if column == "relevant")
-
-
-def _typed(question: Question, sent: FormData) -> list[str] | str:
-    values = [value for value in sent.getlist(question.name) if isinstance(value, str)]
-    return values if question.kind == "select_multiple" else (values[-1] if values else "")
-
-
-def _today() -> date:
-    return datetime.now(UTC).date()
-
-
-@router.get("/invitations/{invitation_id:uuid}/answer", dependencies=[allowed(Action.SEE_INVITATIONS)])
-async def read(visit: Visiting, right: Rights, invitation_id: UUID, lang: str = "") -> Response:
-    """Show the questionnaire, or what became of it."""
+@router.get(ADDRESS, dependencies=[allowed(Action.SEE_INVITATIONS)])
+async def read(
+    visit: Visiting, right: Rights, invitation_id: UUID, lang: str = "", saved: bool = False
+) -> Response:
+    """Show the questionnaire with what is saved of it, or what became of it."""
     await must_cover_invitation(right, invitation_id)
     async with visit.look() as page:
         invitation = await _invitation(page, invitation_id)
-        form = await _form(page, invitation)
-        sheet = Sheet(form, _language(form, lang, invitation["language"]))
-        return await _show(page, invitation, sheet)
+        form = await questionnaires.form_of(page.picture, invitation)
+        draft = await drafts.newest(page, invitation)
+        language = _language(form, lang or (draft.record or {}).get("language") or "", invitation["language"])
+        sheet = Sheet(form, language, draft.answers, section=_section(visit), draft=draft)
+        return await _show(page, invitation, sheet, saved=saved)
 
 
-@router.post("/invitations/{invitation_id:uuid}/answer", dependencies=[allowed(Action.ANSWER)])
+@router.post(ADDRESS, dependencies=[allowed(Action.ANSWER)])
 async def send(visit: Visiting, right: Rights, invitation_id: UUID, lang: str = "") -> Response:
-    """Take in the answers, or show again what was typed: redrawn, in another language, or with its faults."""
+    """Save what was typed; then hand it in, or show it again: in another language, or with its faults."""
     await must_cover_invitation(right, invitation_id)
     sent = await visit.form()
     action = str(sent.get("action") or "send")
-    async with visit.look() as page:
+    asked = action.removeprefix(SWITCH) if action.startswith(SWITCH) else lang
+    sheet, saved = await _save(visit, invitation_id, asked, action)
+    async with visit.look(after=saved.position) as page:
         invitation = await _invitation(page, invitation_id)
-        form = await _form(page, invitation)
-        asked = action.removeprefix(SWITCH) if action.startswith(SWITCH) else lang
-        sheet = Sheet.sent(form, _language(form, asked, invitation["language"]), sent)
-        if action != "send" or invitation["state"] not in ("issued", "lapsed"):
+        if invitation["state"] not in OPEN:
             return await _show(page, invitation, sheet)
-        sheet.examine()
-        if sheet.faults or sheet.opened:
-            return await _show(page, invitation, sheet, 422)
-    answers = applicable(sheet.form, sheet.answers, today=_today())
+        sheet = sheet.with_draft(await drafts.newest(page, invitation), saved.faults)
+        if action == "send":
+            sheet.examine()
+        if sheet.faults or (action == "send" and (sheet.opened or sheet.news)):
+            return await _show(page, invitation, sheet, 422, sending=action == "send")
+        if action not in ("send", "save") or sheet.news or sheet.draft.choices:
+            return await _show(page, invitation, sheet)
+    path = f"/invitations/{invitation_id}/answer"
+    if action == "save":
+        return visit.go(path, saved.position, lang=sheet.language, saved=1)
+    answers = applicable(sheet.form, sheet.answers, today=today())
     command = SubmitResponse(invitation_id=invitation_id, answers=dict(answers), language=sheet.language)
     answer = await give(visit, command, visit.actor, sent)
     if answer.outcome == "done":
-        path = f"/invitations/{invitation_id}/answer"
         return visit.go(path, answer.position, lang=sheet.language)
     refusal = RefusalRecord.model_validate_json(answer.reply)
-    if refusal.kind != "invalid" and refusal.code not in ("already-received", "withdrawn"):
+    if refusal.kind != "invalid" and refusal.code not in CLOSED:
         raise of_refusal(refusal)
     # Somebody else was quicker, or the day has changed a rule: show how it stands, and what was typed.
     sheet.faults = tuple(phrases.translated(fault, sheet.language) for fault in refusal.faults)
     async with visit.look() as page:
-        return await _show(page, await _invitation(page, invitation_id), sheet, 422)
+        return await _show(page, await _invitation(page, invitation_id), sheet, 422, sending=True)
+
+
+@router.post(f"{ADDRESS}/draft", dependencies=[allowed(Action.ANSWER)])
+async def save_as_typed(visit: Visiting, right: Rights, invitation_id: UUID, lang: str = "") -> Response:
+    """Save what is being typed, and answer with those parts of the page that speak of the draft."""
+    await must_cover_invitation(right, invitation_id)
+    typed, saved = await _save(visit, invitation_id, lang)
+    async with visit.look(after=saved.position) as page:
+        invitation = await _invitation(page, invitation_id)
+        sheet = typed.with_draft(await drafts.newest(page, invitation), saved.faults)
+        status = 409 if invitation["state"] not in OPEN else 422 if saved.faults else 200
+        common = _common(page, invitation, sheet) | {"path": f"/invitations/{invitation_id}/answer"}
+        return page.show("answering/draft.html", status, **common)
+
+
+async def _save(visit: Visit, invitation_id: UUID, lang: str, action: str = "") -> tuple[Sheet, drafts.Saved]:
+    """Save what was changed on the page that was sent, and what a button of it chooses."""
+    sent = await visit.form()
+    async with visit.look() as page:
+        invitation = await _invitation(page, invitation_id)
+        form = await questionnaires.form_of(page.picture, invitation)
+        drawn = await drafts.as_drawn(page, invitation, sent)
+        language = _language(form, lang, invitation["language"])
+        sheet = Sheet.sent(form, language, sent, _section(visit), drawn)
+    if invitation["state"] not in OPEN:
+        return sheet, drafts.Saved()
+    changed = sheet.changed | drawn.chosen(action)
+    saved = await drafts.save(visit, invitation_id, form, changed, drawn.page, sheet.language)
+    if saved.refusal and saved.refusal.code not in CLOSED:
+        raise of_refusal(saved.refusal)
+    return sheet, saved
+
+
+def _section(visit: Visit) -> str | None:
+    return visit.visitor.subject.section if visit.visitor else None
 
 
 async def _invitation(page: Page, id: UUID) -> Record:
@@ -138,41 +121,59 @@ async def _invitation(page: Page, id: UUID) -> Record:
     return record
 
 
-async def _form(page: Page, invitation: Record) -> Form:
-    found = await questionnaires.form(
-        page.picture, invitation["questionnaire_id"], invitation["form_version"]
-    )
-    return Form.model_validate(page.found(found)["form"])
-
-
 def _language(form: Form, asked: str, of_party: str) -> str:
     """Return the language to show: the one asked for, else the party's, else the form's own."""
     return next((each for each in (asked, of_party) if each in form.languages), form.default_language)
 
 
-async def _show(page: Page, invitation: Record, sheet: Sheet, status: int = 200) -> Response:
-    """Draw the sheet while an answer is awaited, and else how the questionnaire ended."""
+def _common(page: Page, invitation: Record, sheet: Sheet) -> dict[str, Any]:
+    """Return what all parts of the page are drawn from."""
     spoken = phrases.spoken(sheet.language)
-    said = phrases.PHRASES[spoken]
-    zone = invitation["time_zone"]
-    common = {
+    owner = {invitation["party_id"]}
+    return {
         "invitation": invitation,
         "form": sheet.form,
         "sheet": sheet,
         "language": sheet.language,
         "spoken": spoken,
-        "say": said,
+        "say": phrases.PHRASES[spoken],
         "phrases": phrases,
-        "zone": zone,
-        "may_send": page.may(Action.SUBMIT, {invitation["party_id"]}, invitation["id"]),
-        "may_forward": page.may(Action.FORWARD, {invitation["party_id"]}, invitation["id"]),
-        "asked_section": page.visitor.subject.section if page.visitor else None,
+        "zone": invitation["time_zone"],
+        "may_save": page.may(Action.ANSWER, owner, invitation["id"]),
+        "may_send": page.may(Action.SUBMIT, owner, invitation["id"]),
+        "may_forward": page.may(Action.FORWARD, owner, invitation["id"]),
         "key": new_key(),
+        "closed": invitation["state"] not in OPEN,
+        "path": "",
     }
-    if invitation["state"] in ("issued", "lapsed"):
-        return page.show("answering/sheet.html", status, **common)
+
+
+async def _show(
+    page: Page,
+    invitation: Record,
+    sheet: Sheet,
+    status: int = 200,
+    *,
+    saved: bool = False,
+    sending: bool = False,
+) -> Response:
+    """Draw the sheet while an answer is awaited, and else how the questionnaire ended."""
+    common = _common(page, invitation, sheet)
+    if invitation["state"] in OPEN:
+        people = await _people(page, sheet)
+        return page.show(
+            "answering/sheet.html", status, saved=saved, sending=sending, people=people, **common
+        )
     refused = page.request.method == "POST"
-    asked = sheet.form.names_in(common["asked_section"])
+    asked = sheet.form.names_in(sheet.section)
     given = await gaps.answers(page.picture, invitation["id"])
     given = {name: value for name, value in given.items() if name in asked}
     return page.show("answering/ended.html", 409 if refused else 200, refused=refused, given=given, **common)
+
+
+async def _people(page: Page, sheet: Sheet) -> dict[str, str]:
+    """Return the names of those between whose answers there is to choose, by how events call them."""
+    actors = {row["saved_by"] for rows in sheet.draft.choices.values() for row in rows}
+    ids = {UUID(each.removeprefix("person:")): each for each in actors if each.startswith("person:")}
+    names = await page.services.directory.names(list(ids)) if ids else {}
+    return {ids[id]: name for id, name in names.items()}

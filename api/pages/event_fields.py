@@ -155,7 +155,7 @@ class Shower:
             question = self._form.question(name) if self._form else None
             if question is None or value is None:
                 asked = words.title(question.label) if question else name
-                facts.append((asked, Shown("text", "No answer") if value is None else self.show(value)))
+                facts.append((asked, Shown("text", _("No answer")) if value is None else self.show(value)))
                 continue
             lines = words.answer(
                 question, value, language(), self._form.default_language if self._form else "en"

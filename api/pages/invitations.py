@@ -10,7 +10,7 @@ from api.pages.frame import Page, Visiting
 from api.pages.translations import _
 from domain.access import Action
 from domain.rounds import Due
-from projections import access, gaps, letters, questionnaires, rounds
+from projections import access, drafts, gaps, letters, questionnaires, rounds
 from services.rounds import ExtendInvitation, WithdrawInvitation
 
 router = APIRouter()
@@ -42,6 +42,7 @@ async def show_file(page: Page, id: UUID, doing: str = "", filled: Filled | None
         form=form,
         language="en",
         given={name: value for name, value in given.items() if name in asked},
+        draft=await drafts.draft(page.picture, id),
         letters=sorted(written, key=lambda letter: (letter["planned_at"], str(letter["id"]))),
         links=links,
         good_links=[row for row in links if row["state"] == "good" and row["ends_at"] > page.now],

@@ -64,6 +64,7 @@ async def show_board(
             if letter["ended_at"]
         ],
         states=Counter(row["state"] for row in rows),
+        begun=sum(1 for row in rows if row["begun_at"] and row["state"] in OPEN),
         regions=[name for name in words.REGIONS if any(row["region"] == name for row in rows)],
         asked=len(rows),
         rows=_chosen(rows, region, state),

@@ -1,4 +1,4 @@
-"""The few files that pages need: one style sheet, one script, one icon."""
+"""The few files that pages need: one style sheet, two scripts, one icon."""
 
 from fastapi import APIRouter, Response
 from starlette.responses import FileResponse
@@ -13,6 +13,7 @@ router = APIRouter()
 FILES = {
     "style.css": "text/css",
     "fresh.js": "text/javascript",
+    "draft.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 

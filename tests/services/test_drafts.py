@@ -91,6 +91,15 @@ async def test_two_people_who_save_at_once_lose_nothing(services: Services) -> N
     assert set(draft.open_choices["remark"]) == {f"By {number}" for number in range(5)}
 
 
+async def test_whoever_saves_nothing_has_not_begun(services: Services) -> None:
+    office = Office(services)
+    invitation = await invited(office)
+
+    assert (await office.do(saving(invitation, remark="", areas=None))).version == 0
+
+    assert await services.store.load(draft_id(invitation)) is None
+
+
 async def test_a_saving_that_is_sent_again_is_done_once(services: Services) -> None:
     office = Office(services)
     invitation = await invited(office)
