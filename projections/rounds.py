@@ -210,7 +210,8 @@ async def board(picture: Picture, round_id: UUID) -> list[Record]:
                coalesce(l.escalations_sent, 0) AS escalations_sent,
                coalesce(l.bounced, 0) AS bounced,
                l.next_letter_at,
-               d.begun_at, d.saved_at, d.answered, d.asked, (100 * d.answered / nullif(d.asked, 0))::int AS percent
+               d.begun_at, d.saved_at, d.answered, d.asked,
+               (100 * d.answered / nullif(d.asked, 0))::int AS percent
         FROM invitations i
         JOIN parties p ON p.id = i.party_id
         LEFT JOIN drafts d ON d.invitation_id = i.id
