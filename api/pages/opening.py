@@ -1,6 +1,7 @@
 """Opening a round and issuing it: who gets the questionnaire, who does not, and why."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from uuid import UUID
 
 from fastapi import APIRouter, Response
@@ -24,11 +25,9 @@ from services.rounds import IssueRound, OpenRound
 
 router = APIRouter()
 
-DEFAULTS = {
-    "categories": "developing,in transition",
-    "reminders": "14 days, 7 days, 1 day",
-    "escalations": "7 days",
-}
+_CATEGORIES = "developing,in transition"
+_REMINDERS = (timedelta(days=14), timedelta(days=7), timedelta(days=1))
+_ESCALATIONS = (timedelta(days=7),)
 
 _FIELDS = {"questionnaire_id": "form", "form_version": "form", "audience": "categories", "due": "due_on"}
 """Under which field of the page a fact of the command is shown."""
@@ -38,7 +37,7 @@ _FIELDS = {"questionnaire_id": "form", "form_version": "form", "audience": "cate
 async def prepare(visit: Visiting) -> Response:
     """Show the form by which a round is opened."""
     async with visit.look() as page:
-        return await _show_form(page, Filled(DEFAULTS))
+        return await _show_form(page, Filled(_proposed()))
 
 
 @router.post("/rounds/new", dependencies=[allowed(Action.RUN_ROUNDS)])
@@ -95,6 +94,15 @@ def _due(filled: Filled, zone: str) -> Due | None:
             filled.fault("due_on", _("Give either the last day or the moment, and not both."))
         return None
     return Due(on=on, at=at)
+
+
+def _proposed() -> dict[str, str]:
+    """Return what stands in the form before anybody has written into it."""
+    return {
+        "categories": _CATEGORIES,
+        "reminders": words.distances(_REMINDERS),
+        "escalations": words.distances(_ESCALATIONS),
+    }
 
 
 async def _show_form(page: Page, filled: Filled) -> Response:

@@ -304,6 +304,11 @@ FIELD_NAMES: Mapping[str, str] = {
 }
 
 
+def distances(values: Iterable[timedelta]) -> str:
+    """Return lengths of time as they are written into a form."""
+    return ", ".join(duration(value.total_seconds()) for value in values)
+
+
 def parse_distances(written: str) -> tuple[timedelta, ...]:
     """Read distances such as ``14, 7, 1`` (days) or ``90 seconds, 2 hours``. Raises ValueError."""
     parts = [part.strip() for part in re.split(r"[,;\n]", written) if part.strip()]
