@@ -17,6 +17,7 @@ from uuid import UUID
 from domain.access import Grant, Role
 from domain.aggregates import Stamp, identify
 from domain.parties import Category, ContactRole, party_id
+from domain.programme import delivery_partner_id
 from domain.questionnaires import Questionnaire
 from domain.rounds import Audience, Due, Schedule, invitation_id
 from services import reference
@@ -49,6 +50,21 @@ STAFF = (
 )
 """Invented people who work for the Secretariat of the demonstration."""
 
+PARTNER = "BC-SEN"
+GUESTS = (
+    (
+        Person(identify("guest", "partner"), "Awa Diop", "awa.diop@example.org", role="delivery partner"),
+        Grant(role=Role.DELIVERY_PARTNER, owner_id=delivery_partner_id(PARTNER)),
+    ),
+    (
+        Person(identify("guest", "donor"), "Ingrid Solberg", "ingrid@example.org", role="donor contact"),
+        Grant(role=Role.DONOR_CONTACT, owner_id=identify("demo", "donor")),
+    ),
+)
+"""Invented people of a delivery partner and of a donor. That they have a role lets one sign in as them."""
+SPEAKER = "KEN"
+"""As the official contact point of this party one may sign in, too."""
+
 MANAGER = f"person:{STAFF[0].id}"
 SERVICE = "service:demo"
 """Who opens the accounts: nobody gives a role to themselves."""
@@ -80,7 +96,13 @@ async def load(settings: Settings, report: Report) -> None:
 async def people(settings: Settings) -> list[tuple[str, str, str]]:
     """Return who can sign in: name, role and the address to do so."""
     address = f"{str(settings.public_url).rstrip('/')}/sign-in"
-    return [(person.name, person.role or "", address) for person in STAFF]
+    speaker = next(
+        _contact(row.iso3, row.name_en, ContactRole.OFFICIAL_CONTACT_POINT)
+        for row in _parties()
+        if row.iso3 == SPEAKER
+    )
+    found = (*STAFF, speaker, *(person for person, _ in GUESTS))
+    return [(person.name, person.role or "", address) for person in found]
 
 
 class _Demo:
@@ -91,8 +113,9 @@ class _Demo:
 
     async def people(self) -> None:
         contacts = [_contact(row.iso3, row.name_en, role) for row in _parties() for role in ContactRole]
-        await self._services.directory.keep(*STAFF, *contacts)
-        self._report(f"{len(STAFF)} members of staff and {len(contacts)} contacts, all invented")
+        await self._services.directory.keep(*STAFF, *(guest for guest, _ in GUESTS), *contacts)
+        others = len(contacts) + len(GUESTS)
+        self._report(f"{len(STAFF)} members of staff and {others} contacts, all invented")
 
     async def reference(self) -> None:
         rows = _parties()
@@ -124,6 +147,7 @@ class _Demo:
     async def roles(self) -> None:
         """Give the staff their roles, and the contacts the one of speaking for their party."""
         grants = [(person.id, Grant(role=Role(person.role))) for person in STAFF if person.role]
+        grants += [(guest.id, grant) for guest, grant in GUESTS]
         grants += [
             (
                 _contact(row.iso3, row.name_en, role).id,
@@ -237,4 +261,5 @@ def _contact(iso3: str, name: str, role: ContactRole) -> Person:
         identify("demo contact", iso3, role),
         f"{words.capitalize()} of {name}",
         f"{short}.{iso3.lower()}@example.org",
+        role="party contact" if (iso3, role) == (SPEAKER, ContactRole.OFFICIAL_CONTACT_POINT) else None,
     )

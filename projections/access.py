@@ -228,6 +228,17 @@ async def account(picture: Picture, person_id: UUID) -> Record | None:
     return await picture.one("SELECT * FROM accounts WHERE person_id = %(person_id)s", person_id=person_id)
 
 
+async def without_role(picture: Picture) -> list[Record]:
+    """Return the accounts that are open and hold no role: nobody comes in with one of these."""
+    return await picture.all(
+        """
+        SELECT * FROM accounts a WHERE state = 'open'
+        AND NOT EXISTS (SELECT FROM roles_held r WHERE r.person_id = a.person_id)
+        ORDER BY opened_at DESC, person_id
+        """
+    )
+
+
 async def roles_of(picture: Picture, person_id: UUID) -> list[Record]:
     """Return the roles that a person holds, in the order in which they were given."""
     return await picture.all(

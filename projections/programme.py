@@ -1,6 +1,7 @@
 """Delivery partners: regional centres and offices that carry out activities."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from uuid import UUID
 
 from domain.programme import DeliveryPartner
 from projections.reading import Picture, Record
@@ -56,4 +57,11 @@ async def delivery_partners(picture: Picture, after: str | None = None, limit: i
         """,
         after=after,
         limit=limit,
+    )
+
+
+async def partners_with_ids(picture: Picture, ids: Collection[UUID]) -> list[Record]:
+    """Return those of the delivery partners that have these ids."""
+    return await picture.all(
+        "SELECT * FROM delivery_partners WHERE id = ANY(%(ids)s) ORDER BY centre_id", ids=list(ids)
     )

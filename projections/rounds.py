@@ -1,6 +1,7 @@
 """Rounds and invitations: who owes an answer, until when, and what has come in."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -294,3 +295,40 @@ async def open_deadlines(picture: Picture) -> list[UUID]:
     """Return the invitations for which a clock must be running."""
     rows = await picture.all("SELECT id FROM invitations WHERE state IN ('issued', 'lapsed') ORDER BY id")
     return [row["id"] for row in rows]
+
+
+_WAITING = """
+    SELECT i.*, r.title AS round_title, p.name, p.time_zone,
+           i.state = 'issued' AS awaited,
+           i.state = 'issued' AND i.due_at <= %(now)s + interval '7 days' AS soon,
+           i.state = 'lapsed' AS overdue,
+           i.state = 'lapsed' AND i.escalated_at IS NOT NULL AS escalated,
+           coalesce(l.bounced, 0) > 0 AS bounced,
+           p.official_contact_point IS NULL AS nobody
+    FROM invitations i JOIN rounds r ON r.id = i.round_id JOIN parties p ON p.id = i.party_id
+    LEFT JOIN (
+        SELECT about, count(*) AS bounced FROM letters WHERE state = 'bounced' GROUP BY about
+    ) AS l ON l.about = i.id
+    WHERE i.state IN ('issued', 'lapsed')
+"""
+"""Every questionnaire to which an answer is owed, and why somebody should look at it."""
+
+WAITING_WHY = ("awaited", "soon", "overdue", "escalated", "bounced", "nobody")
+"""Not due yet; due within a week; overdue; escalated; a letter about it bounced; nobody to write to."""
+
+
+async def waiting_numbers(picture: Picture, now: datetime) -> dict[str, int]:
+    """Return how many questionnaires wait for each reason: as many as ``waiting`` returns."""
+    counts = ", ".join(f"count(*) FILTER (WHERE {why}) AS {why}" for why in WAITING_WHY)
+    row = await picture.one(f"SELECT {counts} FROM ({_WAITING}) AS w", now=now)  # noqa: S608 - constants
+    assert row is not None, "a count has one row"
+    return row
+
+
+async def waiting(picture: Picture, now: datetime, why: str) -> list[Record]:
+    """Return the questionnaires that wait for a reason, what is due first first."""
+    assert why in WAITING_WHY, f"{why} is no reason to wait"
+    return await picture.all(
+        f"SELECT * FROM ({_WAITING}) AS w WHERE {why} ORDER BY due_at, name, id",  # noqa: S608 - constants
+        now=now,
+    )

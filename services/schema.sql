@@ -166,6 +166,14 @@ CREATE TABLE IF NOT EXISTS directory.tokens (
     ends_at       timestamptz NOT NULL
 );
 CREATE INDEX IF NOT EXISTS tokens_person ON directory.tokens (person_id);
+-- How far each person has read what is new. Not an event: it is about a reader, and goes with the person.
+CREATE TABLE IF NOT EXISTS directory.news (
+    person_id uuid PRIMARY KEY REFERENCES directory.people ON DELETE CASCADE,
+    since     bigint NOT NULL,       -- where the log stood when the visit before this one ended: news come after
+    since_at  timestamptz,           -- when that was; empty during the first visit
+    shown     bigint NOT NULL,       -- how far the log was shown in this visit
+    looked_at timestamptz NOT NULL   -- when it was looked at last
+);
 -- How often a way in was tried of late. The key is a digest of an account's or a network's address.
 CREATE TABLE IF NOT EXISTS directory.tries (
     key   bytea PRIMARY KEY,

@@ -16,6 +16,7 @@ from api.pages import (
     letters,
     links,
     live,
+    news,
     openid,
     opening,
     parties,
@@ -51,6 +52,7 @@ for part in (
     links,
     languages,
     live,
+    news,
     static_files,
 ):
     router.include_router(part.router)

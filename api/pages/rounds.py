@@ -11,7 +11,7 @@ from api.pages import words
 from api.pages.forms import Filled, give, new_key
 from api.pages.frame import Page, Visiting
 from api.pages.home import is_live
-from api.pages.translations import _
+from api.pages.translations import _, later
 from domain.access import Action
 from domain.rounds import Due
 from projections import letters, questionnaires, rounds
@@ -23,6 +23,16 @@ router = APIRouter()
 OPEN = ("issued", "lapsed")
 """The states in which a party owes an answer."""
 
+WAITING = {
+    "awaited": later("Answers awaited"),
+    "soon": later("Due within a week"),
+    "overdue": later("Answers overdue"),
+    "escalated": later("Overdue and escalated"),
+    "bounced": later("Owing an answer, with a letter that bounced"),
+    "nobody": later("Owing an answer, with no official contact point to write to"),
+}
+"""Why questionnaires wait, in words. The reasons are those of projections.rounds."""
+
 _ORDER = {"lapsed": 0, "issued": 1, "received": 2, "withdrawn": 3}
 
 
@@ -33,6 +43,20 @@ async def every_round(visit: Visiting) -> Response:
         found = await rounds.overview(page.picture)
         live = [round for round in found if is_live(page, round)]
         return page.show("rounds/list.html", live=live, others=[each for each in found if each not in live])
+
+
+@router.get("/rounds/waiting", dependencies=[allowed(Action.SEE_ROUNDS)])
+async def waiting(visit: Visiting, why: str = "overdue") -> Response:
+    """List the questionnaires of all rounds that wait for one reason."""
+    async with visit.look() as page:
+        why = page.found(why if why in WAITING else None)
+        return page.show(
+            "rounds/waiting.html",
+            why=why,
+            reasons=WAITING,
+            numbers=await rounds.waiting_numbers(page.picture, page.now),
+            rows=await rounds.waiting(page.picture, page.now, why),
+        )
 
 
 @router.get("/rounds/{id:uuid}", dependencies=[allowed(Action.SEE_ROUNDS)])
