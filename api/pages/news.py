@@ -10,6 +10,7 @@ from eventsourcing.utils import get_topic
 from fastapi import APIRouter, Query, Response
 
 from api.access import allowed
+from api.pages.countries import party_name
 from api.pages.frame import Page, Visiting
 from api.pages.translations import _, ngettext
 from domain.access import Action, Role, Way
@@ -232,7 +233,7 @@ def _round(page: Page, row: Mapping[str, Any]) -> tuple[str, str] | None:
 def _name(row: Mapping[str, Any], people: Mapping[UUID, str]) -> str:
     if row["person_id"]:
         return people.get(UUID(str(row["person_id"]))) or _("a former contact")
-    return row["name"] or ""
+    return party_name(row["name"], row["iso3"]) if row["iso3"] else row["name"] or ""
 
 
 async def _people(page: Page, rows: Sequence[Mapping[str, Any]]) -> dict[UUID, str]:
