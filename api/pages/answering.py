@@ -28,6 +28,8 @@ CLOSED = ("already-received", "withdrawn")
 """Why nothing is taken in any more."""
 SWITCH = "language-"
 """How the name of a button begins that shows the same page in another language."""
+FORWARD = "forward-"
+"""How the name of a button begins that leads to forwarding a section."""
 
 
 @router.get(ADDRESS, dependencies=[allowed(Action.SEE_INVITATIONS)])
@@ -62,6 +64,10 @@ async def send(visit: Visiting, right: Rights, invitation_id: UUID, lang: str = 
             sheet.examine()
         if sheet.faults or (action == "send" and (sheet.opened or sheet.news)):
             return await _show(page, invitation, sheet, 422, sending=action == "send")
+        forwarding = action.removeprefix(FORWARD) if action.startswith(FORWARD) else ""
+        if forwarding in {section.name for section in sheet.sections if section.name}:
+            path = f"/invitations/{invitation_id}/sections/{forwarding}/forward"
+            return visit.go(path, saved.position, lang=sheet.language)
         if action not in ("send", "save") or sheet.news or sheet.draft.choices:
             return await _show(page, invitation, sheet)
     path = f"/invitations/{invitation_id}/answer"

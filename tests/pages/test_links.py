@@ -88,7 +88,8 @@ async def test_a_contact_asks_a_colleague_who_answers_one_section_until_it_is_wi
 ) -> None:
     contact = await hire(None, java_script_enabled=scripts, **PHONE)
     await open_link(contact, survey.kenya, "KEN")
-    await contact.page.get_by_role("link", name="Ask a colleague").nth(1).click()
+    await contact.page.get_by_label("Is there anything else").fill("Not for the colleague.")
+    await contact.page.get_by_role("button", name="Ask a colleague").nth(1).click()
     section = (await contact.heading()).removeprefix("Ask a colleague to answer “").removesuffix("”")
     await ask(contact)
     said = await contact.text()
@@ -108,10 +109,18 @@ async def test_a_contact_asks_a_colleague_who_answers_one_section_until_it_is_wi
     await colleague.press("Open the section")
     assert await colleague.page.locator("section.section h2").all_inner_texts() == [section]
     assert await colleague.page.get_by_role("button", name="Send the answer").count() == 0
-    assert await colleague.page.get_by_role("link", name="Ask a colleague").count() == 0
+    assert await colleague.page.get_by_role("button", name="Ask a colleague").count() == 0
+    assert "Not for the colleague." not in await colleague.page.content()
     if scripts:
         await colleague.must_be_good()
+    await colleague.page.locator("#priority_areas-1").check()
+    await colleague.press("Save and go on later")
+    assert "Your answers are saved." in await colleague.text()
 
+    await contact.open(f"/invitations/{survey.kenya}/answer")
+    assert await contact.page.locator("#priority_areas-1").is_checked()
+    assert await contact.page.get_by_label("Is there anything else").input_value() == "Not for the colleague."
+    await contact.page.get_by_role("button", name="Ask a colleague").nth(1).click()
     await contact.open(contact.page.url.removeprefix(contact.site))
     assert "Last opened on" in await contact.text()
     await contact.page.get_by_role("button", name="Withdraw").click()
@@ -124,7 +133,7 @@ async def test_whom_to_ask_is_said_in_full_and_in_the_language_of_the_page(
     reader: Reader, survey: Survey
 ) -> None:
     await open_link(reader, survey.kenya, "KEN", "?lang=fr")
-    await reader.page.get_by_role("link", name="Demander à un collègue").first.click()
+    await reader.page.get_by_role("button", name="Demander à un collègue").first.click()
     await reader.page.get_by_label("Nom du collègue").fill("Njeri Kamau")
     await reader.page.get_by_label("Adresse électronique du collègue").fill("njeri")
 
@@ -138,7 +147,7 @@ async def test_whom_to_ask_is_said_in_full_and_in_the_language_of_the_page(
 async def test_pressing_twice_asks_once(hire: Hire, survey: Survey, services: Services) -> None:
     contact = await hire(None)
     await open_link(contact, survey.kenya, "KEN")
-    await contact.page.get_by_role("link", name="Ask a colleague").first.click()
+    await contact.page.get_by_role("button", name="Ask a colleague").first.click()
     form: dict[str, str | float | bool] = {
         "key": await contact.page.locator("input[name=key]").input_value(),
         "name": "Njeri Kamau",
