@@ -56,6 +56,8 @@ class Kept(NamedTuple):
 
     value: AnswerValue | None
     page_id: UUID
+    version: int
+    """The version of the draft in which it was saved."""
 
 
 class Draft(Aggregate):
@@ -64,8 +66,6 @@ class Draft(Aggregate):
     invitation_id: UUID
     kept: dict[str, tuple[Kept, ...]]
     """What was written to each question: the answer that stands, then those that stand beside it."""
-    changed_in: dict[str, int]
-    """By question, the version of the draft in which what is kept of it changed last."""
 
     class Event(Aggregate.Event):
         """Something that happened to a draft."""
@@ -81,7 +81,6 @@ class Draft(Aggregate):
         def apply(self, draft: "Draft") -> None:
             draft.invitation_id = self.invitation_id
             draft.kept = {}
-            draft.changed_in = {}
 
     class Saved(Event):
         """Answers were saved, to go on with later."""
@@ -92,17 +91,19 @@ class Draft(Aggregate):
         """What was written without having seen what stands already: it is kept beside it."""
         page_id: UUID
         """The page on which it was written. Whoever writes on goes on with their own answer."""
+        drawn_from: NonNegativeInt
+        """The version that the page showed. What is written replaces that, and stands beside the rest."""
         language: Language
         """The language in which the page asked."""
         progress: Progress
 
         def apply(self, draft: "Draft") -> None:
+            page = Page(self.page_id, self.drawn_from)
             for name, value in self.answers.items():
-                draft.kept[name] = (Kept(value, self.page_id),)
+                draft.kept[name] = (Kept(value, page.id, self.originator_version),)
             for name, value in self.beside.items():
-                others = [each for each in draft.kept[name] if each.page_id != self.page_id]
-                draft.kept[name] = (*others, Kept(value, self.page_id))
-            draft.changed_in |= dict.fromkeys((*self.answers, *self.beside), self.originator_version)
+                written = Kept(value, page.id, self.originator_version)
+                draft.kept[name] = (*draft.unseen(name, page), written)
 
     @classmethod
     def begin_for(cls, invitation: Invitation, stamp: Stamp) -> Self:
@@ -135,32 +136,35 @@ class Draft(Aggregate):
         answers: Changes = {}
         beside: Changes = {}
         for name, value in given.items():
-            if self._has_not_been_seen(name, page):
+            if self.unseen(name, page):
                 beside[name] = value
-            elif [each.value for each in self.kept.get(name, (Kept(None, page.id),))] != [value]:
+            elif ([each.value for each in self.kept.get(name, ())] or [None]) != [value]:
                 answers[name] = value
         beside = {name: value for name, value in beside.items() if not self._holds(name, value, page)}
         if answers or beside:
-            progress = progress_of(form, _applied(self.answers, answers), today=stamp.at.date())
+            # Where something stands beside others, theirs is what now stands.
+            standing = answers | {name: self.unseen(name, page)[0].value for name in beside}
+            progress = progress_of(form, _applied(self.answers, standing), today=stamp.at.date())
             self.record(
                 self.Saved,
                 stamp,
                 answers=answers,
                 beside=beside,
                 page_id=page.id,
+                drawn_from=page.drawn_from,
                 language=language,
                 progress=progress,
             )
 
-    def _has_not_been_seen(self, name: str, page: Page) -> bool:
-        """Whether somebody else wrote to the question after the page was drawn."""
-        since = self.changed_in.get(name, 0) > page.drawn_from
-        return since and any(each.page_id != page.id for each in self.kept[name])
+    def unseen(self, name: str, page: Page) -> tuple[Kept, ...]:
+        """Return what others have written to a question since the page was drawn."""
+        kept = self.kept.get(name, ())
+        return tuple(each for each in kept if each.page_id != page.id and each.version > page.drawn_from)
 
     def _holds(self, name: str, value: AnswerValue | None, page: Page) -> bool:
         """Whether the page's own answer is kept already. That somebody else's is the same does not do: they
         may change theirs, and would change this one with it."""
-        return Kept(value, page.id) in self.kept[name]
+        return any(each.page_id == page.id and each.value == value for each in self.kept[name])
 
 
 def draft_id(invitation_id: UUID) -> UUID:

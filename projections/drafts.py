@@ -38,6 +38,7 @@ DRAFT_ANSWERS = Table(
         "value": "jsonb",
         "beside": "boolean",
         "page_id": "uuid",
+        "drawn_from": "bigint",
         "saved_by": "text",
         "saved_at": "timestamptz",
     },
@@ -82,6 +83,7 @@ def _saved(event: Draft.Saved) -> Iterable[Change]:
                 value=value,
                 beside=beside,
                 page_id=event.page_id,
+                drawn_from=event.drawn_from,
                 saved_by=event.by,
                 saved_at=event.timestamp,
             )
@@ -106,7 +108,7 @@ async def kept(picture: Picture, draft_id: UUID, version: int | None = None) -> 
     those that stand beside it, each with who saved it and when."""
     rows = await picture.all(
         """
-        SELECT a.question, a.value, a.page_id, a.saved_by, a.saved_at, a.version
+        SELECT a.question, a.value, a.page_id, a.drawn_from, a.saved_by, a.saved_at, a.version
         FROM draft_answers a
         JOIN (
             SELECT question, max(version) AS since FROM draft_answers
@@ -121,9 +123,13 @@ async def kept(picture: Picture, draft_id: UUID, version: int | None = None) -> 
     )
     found: dict[str, list[Record]] = {}
     for row in rows:
-        # Whoever wrote beside an answer and wrote on has changed their own alone.
-        others = [each for each in found.get(row["question"], ()) if each["page_id"] != row["page_id"]]
-        found[row["question"]] = [*others, row]
+        # As the draft itself does it: what a page writes replaces its own answer, and what it showed.
+        unseen = [
+            each
+            for each in found.get(row["question"], ())
+            if each["page_id"] != row["page_id"] and each["version"] > row["drawn_from"]
+        ]
+        found[row["question"]] = [*unseen, row]
     return found
 
 

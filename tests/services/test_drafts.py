@@ -72,7 +72,7 @@ async def test_the_tables_keep_what_the_draft_keeps(
         now = await drafts.kept(picture, draft.id)
         before = await drafts.kept(picture, draft.id, 3)
     assert {name: [(row["value"], row["page_id"]) for row in rows] for name, rows in now.items()} == {
-        name: [tuple(each) for each in kept] for name, kept in draft.kept.items()
+        name: [(each.value, each.page_id) for each in kept] for name, kept in draft.kept.items()
     }
     assert [row["value"] for row in before["remark"]] == ["Ana", "B"]
 
