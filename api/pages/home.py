@@ -14,7 +14,7 @@ from api.pages.gaps import needs_of
 from domain.access import Action, Role
 from projections import access, letters, programme, rounds
 from projections.reading import Record
-from services.history import Checkpoints, open_alarms
+from services.history import Checkpoints
 
 router = APIRouter()
 
@@ -77,11 +77,8 @@ async def _finance_officer(page: Page) -> Facts:
 
 async def _auditor(page: Page) -> Facts:
     """Return what the history is proved by now. An earlier moment has no newest checkpoint."""
-    connection = page.picture.connection
-    return {
-        "checkpoint": None if page.as_of else await Checkpoints(connection).newest(),
-        "alarms": [] if page.as_of else await open_alarms(connection),
-    }
+    newest = None if page.as_of else await Checkpoints(page.picture.connection).newest()
+    return {"checkpoint": newest}
 
 
 async def _administrator(page: Page) -> Facts:
