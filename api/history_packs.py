@@ -10,13 +10,15 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import StreamingResponse
 
 from api.access import Right, Rights, allowed
-from api.http import HIGHEST_POSITION, AsOf, WaitFor, newest_position
+from api.history import may_be_read
+from api.http import HIGHEST_POSITION, AsOf, WaitFor, newest_position, services_of
 from api.openapi import problems
 from api.problems import Problem
 from domain.access import Action
 from projections import history
 from projections.history_subjects import SUBJECTS, Subject
 from projections.reading import Tables
+from services.log import LogReader
 from services.packs import Pack, Packs, Question
 
 router = APIRouter(prefix="/history/packs", tags=["history"])
@@ -94,12 +96,17 @@ async def pack_of(
     async with tables.picture(at, after) as picture:
         subject = await SUBJECTS[kind](picture, id)
         position = picture.position
-    if subject is None or not _reaches(right, subject):
+    if subject is None or not await _reaches(request, right, kind, id, subject):
         raise Problem("not-found", f"There is no {kind} {id} as of position {position}.")
     return await _made(request, Question(subject.title, subject.records), position)
 
 
-def _reaches(right: Right, subject: Subject) -> bool:
+async def _reaches(request: Request, right: Right, kind: Kind, id: UUID, subject: Subject) -> bool:
+    if kind is Kind.RECORD:
+        async with services_of(request).pool.connection() as connection:
+            stream = await LogReader(connection).stream(id)
+        # Some records are not for everybody who reads histories, such as drafts.
+        return bool(stream) and await may_be_read(right, request, stream[0])
     if right.extent.everything:
         return True
     return bool(subject.owner_ids) and right.covers(subject.owner_ids, subject.invitation_id)

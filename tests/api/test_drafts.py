@@ -109,7 +109,12 @@ async def test_the_secretariat_sees_how_far_a_draft_is_and_none_of_its_answers(
     assert (kenya["state"], kenya["percent"]) == ("issued", 50)
     assert kenya["begun_at"]
     assert (peru["begun_at"], peru["percent"]) == (None, None)
-    for path in (f"/invitations/{invitation}/draft", f"/records/{draft}/events", f"/events/{position}"):
+    for path in (
+        f"/invitations/{invitation}/draft",
+        f"/records/{draft}/events",
+        f"/events/{position}",
+        f"/history/packs/record/{draft}",
+    ):
         response = await site.get(path)
         assert response.status_code == 404, path
         assert "secret" not in response.text
@@ -120,6 +125,7 @@ async def test_the_secretariat_sees_how_far_a_draft_is_and_none_of_its_answers(
         auditor.position = site.position
         events = (await auditor.read(f"/records/{draft}/events"))["items"]
         assert [event["event"] for event in events] == ["Draft.Begun", "Draft.Saved"]
+        assert (await auditor.get(f"/history/packs/record/{draft}")).status_code == 200
         read = await auditor.read(f"/invitations/{invitation}/draft")
         assert read["answers"] == {"remark": "A secret of ours"}
         page = await auditor.client.get(f"/history/{draft}")
