@@ -90,11 +90,15 @@ def test(
 @app.command(rich_help_panel=HERE)
 def bench(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    proven_events: Annotated[
+        int, typer.Option(min=2_000, help="How many events the history has that is proven, such as 1000000.")
+    ] = 50_000,
 ) -> None:
-    """Measure writing, loading and rebuilding against pgbench, COPY and the eventsourcing library."""
+    """Measure writing, loading, rebuilding and proving against pgbench, COPY, hashlib and the eventsourcing
+    library."""
     from api.bench import main as measure
 
-    measure(json=json)
+    measure(json=json, proven_events=proven_events)
 
 
 @app.command(rich_help_panel=HERE)

@@ -102,12 +102,12 @@ class Follower:
         self._positions = parts[-1] if len(parts[-1]) < TILE_WIDTH else []
         self.standing = Standing(self._edge.size, positions[-1])
         await self.connection.execute(
-            "INSERT INTO history.tiles SELECT * FROM unnest(%s::smallint[], %s::bigint[], %s::bytea[]) "
+            "INSERT INTO history.tiles SELECT * FROM unnest(%s::smallint[], %s::bigint[], %b::bytea[]) "
             "ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes",
             ([level for level, _ in tiles], [number for _, number in tiles], list(tiles.values())),
         )
         await self.connection.execute(
-            "INSERT INTO history.positions SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bytea[]) "
+            "INSERT INTO history.positions SELECT * FROM unnest(%s::bigint[], %s::bigint[], %b::bytea[]) "
             "ON CONFLICT (number) DO UPDATE SET positions = excluded.positions",
             (
                 list(range(number, number + len(parts))),

@@ -38,7 +38,7 @@ class HistoryLetters:
             people,
             "Alarm: the history differs from what was published of it",
             f"On {_moment(alarm.raised_at)} this was found:\n\n{alarm.message}\n\n"
-            "Until it is resolved, nothing new can be proven. Do not repair the database by hand: keep it "
+            "Do not rely on what is shown until it is resolved. Do not repair the database by hand: keep it "
             "and the folder of checkpoints as they are, and compare them with a copy.\n\n"
             f"What is known, and what to do: {self._address('/evidence')}",
         )

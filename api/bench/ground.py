@@ -46,6 +46,10 @@ class Sizes:
     library_events: int = 2_000
     """How many of them the library's runner takes in; it would need minutes for all."""
     commands_to_row: int = 400
+    proven_events: int = 50_000
+    proving_turns: int = 3
+    proofs: int = 300
+    """How many proofs are timed: of events anywhere in the log, and of some that were just recorded."""
     events_of_a_writer: int = 1_500
 
 

@@ -19,6 +19,9 @@ TINY = Sizes(
     rebuilding_turns=1,
     library_events=600,
     commands_to_row=5,
+    proven_events=2_500,
+    proving_turns=1,
+    proofs=5,
     events_of_a_writer=20,
 )
 
@@ -41,7 +44,7 @@ async def test_it_measures_all_subjects_and_names_every_goal(postgres: PostgresS
 def test_for_programs_it_prints_one_object_and_nothing_else(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def measured() -> Figures:
+    async def measured(sizes: Sizes) -> Figures:
         return {"append_32_of_pgbench": 1.23456, "append_ours_32_per_second": 12_345.6, "missed_events": 0}
 
     monkeypatch.setattr(bench, "_measure_on_own_server", measured)
