@@ -29,8 +29,8 @@ from services import reference
 from services.history_tree import Tree
 from services.log import LogReader
 from services.packs import Packs, Question
-from services.pool import make_pool
 from services.parties import NameContact
+from services.pool import make_pool
 from services.settings import Settings
 from services.store import Request
 from services.wiring import open_services
