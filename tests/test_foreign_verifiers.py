@@ -13,11 +13,13 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pymerkle
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -37,8 +39,8 @@ from domain.history_notes import Checkpoint, Note, PublicKey, SigningKey
 from domain.history_tiles import RightEdge, Tile, hash_in_tile, tile_of, width_of
 from projections import history
 from services.history import Checkpoints, open_alarms
-from services.history_tree import Tree
 from services.settings import Settings
+from tests.api.conftest import serving
 from tests.services.ledgers import LOG, PATIENCE, following, publish, reading, with_folders, write
 from tests.services.logbook import whole_log
 from tests.services.witnesses import NAME, Signed, Submission, Witness, listening
@@ -180,27 +182,55 @@ async def test_go_opens_our_checkpoints_with_our_keys(ours: OurTree, judge: Judg
     )
 
 
-async def test_go_follows_the_log_by_its_tiles_alone(
-    settings: Settings, tmp_path: Path, judge: Judge
-) -> None:
-    settings = with_folders(settings, tmp_path)
+@asynccontextmanager
+async def visiting(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody of whom nothing is known, at the open doors of the site."""
+    async with serving(settings) as address, httpx.AsyncClient(base_url=address, timeout=20) as client:
+        yield client
+
+
+async def key_of(client: httpx.AsyncClient) -> str:
+    """Ask the site for the one key of its log."""
+    [key] = (await client.get("/api/v1/history/keys")).json()["keys"]
+    return str(key)
+
+
+async def test_go_follows_the_log_over_http_by_its_tiles_alone(settings: Settings, judge: Judge) -> None:
     await write(settings, SIZE)
-    published = await publish(settings)
-    events = await whole_log(settings.reader_url)
-    async with reading(settings) as connection:
-        tree, tiles = Tree(connection), {}
+    await publish(settings)
+    events, tiles = await whole_log(settings.reader_url), {}
+    async with visiting(settings) as client:
+        note = (await client.get("/checkpoint")).content
         for level in range(2):
             for number in range(-(-SIZE // 256 ** (level + 1))):
-                tile = Tile(level, number, width_of(level, number, SIZE))
-                hashes = await tree.tile(tile)
-                assert hashes is not None
-                tiles[tile.path] = encode(hashes)
-        [key], _ = await Checkpoints(connection).keys()
+                path = Tile(level, number, width_of(level, number, SIZE)).path
+                tiles[path] = encode((await client.get(f"/tile/{path}")).raise_for_status().content)
+        case = {"Note": encode(note), "Key": await key_of(client), "Tiles": tiles}
 
     for index in (0, 255, 256, 511, 512, 699):
-        case = {"Note": encode(published.note), "Key": key.encoded, "Index": index, "Tiles": tiles}
-        assert await judge.ask("tiles", Leaf=encode(leaf(events[index])), **case) == "ok"
-        assert "another leaf" in await judge.ask("tiles", Leaf=encode(leaf(events[index - 1])), **case)
+        assert await judge.ask("tiles", Leaf=encode(leaf(events[index])), Index=index, **case) == "ok"
+        wrong = encode(leaf(events[index - 1]))
+        assert "another leaf" in await judge.ask("tiles", Leaf=wrong, Index=index, **case)
+
+
+async def test_go_accepts_the_proofs_that_go_out_over_http(settings: Settings, judge: Judge) -> None:
+    await write(settings, 300)
+    old = Checkpoint.parse(Note.parse((await publish(settings)).note).text)
+    await write(settings, 400)
+    await publish(settings)
+    event = (await whole_log(settings.reader_url))[7]
+    async with visiting(settings) as client:
+        key, checkpoint = await key_of(client), (await client.get("/checkpoint")).content
+        inclusion = (await client.get(f"/api/v1/events/{event.position}/proof", params={"size": 700})).json()
+        consistency = (await client.get("/api/v1/history/consistency", params={"old": 300})).json()
+    new = Checkpoint.parse(Note.parse(checkpoint).text)
+    whole = {"Size": new.size, "Root2": encode(new.root)}
+
+    assert await judge.ask("note", Note=encode(checkpoint), Key=key) == "ok"
+    asked = {"Leaf": encode(leaf(event)), "Index": inclusion["index"], "Proof": inclusion["proof"]}
+    assert await judge.ask("record", **asked, **whole) == "ok"
+    grown = {"Old": old.size, "Root1": encode(old.root), "Proof": consistency["proof"]}
+    assert await judge.ask("tree", **grown, **whole) == "ok"
 
 
 # ---- sigstore and pymerkle -----------------------------------------------------------------------------
