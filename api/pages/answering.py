@@ -6,10 +6,12 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from api.access import Rights, allowed, must_cover_invitation
-from api.pages import drafts, phrases
+from api.pages import drafts
 from api.pages.forms import give, new_key
 from api.pages.frame import Page, Visit, Visiting
+from api.pages.recorded import translated
 from api.pages.sheets import Sheet, today
+from api.pages.translations import speak
 from api.problems import of_refusal
 from domain.access import Action
 from domain.forms import Form
@@ -82,7 +84,7 @@ async def send(visit: Visiting, right: Rights, invitation_id: UUID, lang: str = 
     if refusal.kind != "invalid" and refusal.code not in CLOSED:
         raise of_refusal(refusal)
     # Somebody else was quicker, or the day has changed a rule: show how it stands, and what was typed.
-    sheet.faults = tuple(phrases.translated(fault, sheet.language) for fault in refusal.faults)
+    sheet.faults = translated(refusal.faults, sheet.language)
     async with visit.look() as page:
         return await _show(page, await _invitation(page, invitation_id), sheet, 422, sending=True)
 
@@ -134,16 +136,13 @@ def _language(form: Form, asked: str, of_party: str) -> str:
 
 def _common(page: Page, invitation: Record, sheet: Sheet) -> dict[str, Any]:
     """Return what all parts of the page are drawn from."""
-    spoken = phrases.spoken(sheet.language)
+    speak(sheet.language)
     owner = {invitation["party_id"]}
     return {
         "invitation": invitation,
         "form": sheet.form,
         "sheet": sheet,
         "language": sheet.language,
-        "spoken": spoken,
-        "say": phrases.PHRASES[spoken],
-        "phrases": phrases,
         "zone": invitation["time_zone"],
         "may_save": page.may(Action.ANSWER, owner, invitation["id"]),
         "may_send": page.may(Action.SUBMIT, owner, invitation["id"]),

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from fastapi import Depends, Query, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.datastructures import FormData
 from starlette.responses import HTMLResponse, RedirectResponse
 
@@ -152,8 +153,11 @@ class Page:
 
     def show(self, template: str, status: int = 200, **context: Any) -> HTMLResponse:
         """Draw the page."""
-        html = templates.get_template(template).render(page=self, link=self.link, **context)
-        return HTMLResponse(html, status, translations.HEADERS)
+        return HTMLResponse(self.draw(template, **context), status, translations.HEADERS)
+
+    def draw(self, template: str, **context: Any) -> Markup:
+        """Draw a page or a part of one."""
+        return Markup(templates.get_template(template).render(page=self, link=self.link, **context))
 
 
 class Visit:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from api.access import Rights, allowed, must_cover_invitation
 from api.pages.forms import Filled, give, new_key
 from api.pages.frame import Page, Visiting
-from api.pages.translations import _
+from api.pages.translations import _, language
 from domain.access import Action
 from domain.rounds import Due
 from projections import access, drafts, gaps, letters, questionnaires, rounds
@@ -40,7 +40,7 @@ async def show_file(page: Page, id: UUID, doing: str = "", filled: Filled | None
         filled.status,
         invitation=invitation,
         form=form,
-        language="en",
+        language=language(),
         given={name: value for name, value in given.items() if name in asked},
         draft=await drafts.draft(page.picture, id),
         letters=sorted(written, key=lambda letter: (letter["planned_at"], str(letter["id"]))),

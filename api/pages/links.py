@@ -10,11 +10,10 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from api.access import Rights, allowed, look_at_link, must_cover_invitation, must_cover_link, open_link
-from api.pages import phrases
 from api.pages.forms import Filled, give, key_of, must_be_done, new_key, read_uuid
 from api.pages.frame import Page, Visiting
 from api.pages.invitations import show_file
-from api.pages.translations import _
+from api.pages.translations import _, language, languages, speak, speaking
 from domain.access import Action
 from domain.forms import Form, Section
 from domain.links import forwarded_link_id
@@ -59,10 +58,10 @@ async def _show(page: Page, link: Link | None, lang: str) -> Response:
     """Draw the page of a link. All that is not good looks the same: wrong, ended and revoked links."""
     invitation = await rounds.invitation(page.picture, link.invitation_id) if link else None
     if link is None or invitation is None:
-        response = page.show("links/ended.html", 404, spoken="en", all_phrases=phrases.PHRASES)
+        response = page.show("links/ended.html", 404, said=_ended())
     else:
         holder = await page.services.directory.find(link.holder_id) if link.section else None
-        language = phrases.spoken(lang or (holder.language if holder else invitation["language"]))
+        speak(lang or (holder.language if holder else invitation["language"]))
         form = await questionnaires.form_of(page.picture, invitation)
         response = page.show(
             "links/landing.html",
@@ -70,14 +69,24 @@ async def _show(page: Page, link: Link | None, lang: str) -> Response:
             link_of_letter=link,
             section=_section(form, link.section),
             default_language=form.default_language,
-            spoken=language,
-            say=phrases.PHRASES[language],
-            languages=list(phrases.PHRASES),
-            phrases=phrases,
             zone=invitation["time_zone"],
         )
     response.headers.update(HEADERS)
     return response
+
+
+def _ended() -> list[dict[str, str]]:
+    """Return what is said of a link that is not good, in every language, that of the reader first."""
+    said = []
+    for code in sorted(languages(), key=lambda code: code != language()):
+        with speaking(code):
+            text = _(
+                "It has ended, or its address is not whole. Nothing was changed. Use the link of the newest "
+                "letter, or write to the Secretariat for a new one."
+            )
+            heading = _("This link is not good any more")
+        said.append({"language": code, "heading": heading, "text": text})
+    return said
 
 
 def _section(form: Form, name: str | None) -> Section | None:
@@ -107,8 +116,10 @@ async def forward(
     await must_cover_invitation(right, invitation_id)
     form = await visit.form()
     filled = Filled.of(form)
-    say = phrases.PHRASES[phrases.spoken(lang)]
-    entry = filled.entry(say["name_wanted"], say["email_wanted"])
+    with speaking(lang):
+        entry = filled.entry(
+            _("Give the name of the colleague."), _("Give a mail address, such as ana@example.org.")
+        )
     if entry is not None:
         key = key_of(form)
         command = ForwardSection(
@@ -149,8 +160,8 @@ async def _show_asked(page: Page, invitation_id: UUID, name: str, lang: str, fil
     invitation = page.found(await rounds.invitation(page.picture, invitation_id))
     form = await questionnaires.form_of(page.picture, invitation)
     section = page.found(_section(form, name))
-    language = lang if lang in form.languages else invitation["language"]
-    spoken = phrases.spoken(language)
+    chosen = lang if lang in form.languages else invitation["language"]
+    speak(chosen)
     rows = [row for row in await access.links(page.picture, invitation_id) if row["section"]]
     return page.show(
         "links/forward.html",
@@ -161,10 +172,7 @@ async def _show_asked(page: Page, invitation_id: UUID, name: str, lang: str, fil
         labels={each.name: each.label for each in form.sections},
         rows=rows,
         names=await page.services.directory.names([row["holder_id"] for row in rows]),
-        language=language,
-        spoken=spoken,
-        say=phrases.PHRASES[spoken],
-        phrases=phrases,
+        language=chosen,
         zone=invitation["time_zone"],
         filled=filled,
         key=new_key(),

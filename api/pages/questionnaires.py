@@ -3,14 +3,13 @@
 import asyncio
 import re
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
 from starlette.datastructures import UploadFile
 
 from api.access import allowed
-from api.pages import phrases
+from api.pages import translations
 from api.pages.forms import Filled, give, new_key
 from api.pages.frame import Page, Visiting
 from api.pages.translations import _
@@ -107,14 +106,16 @@ async def one(visit: Visiting, id: UUID, version: str = "", lang: str = "") -> R
         version = version or questionnaire["latest_version"]
         stored = page.found(await questionnaires.form(page.picture, id, version))
         form = Form.model_validate(stored["form"])
-        language = lang if lang in form.languages else form.default_language
-        context: dict[str, Any] = {"language": language, "spoken": phrases.spoken(language)}
+        wishes = (lang, translations.language())
+        language = next((each for each in wishes if each in form.languages), form.default_language)
+        with translations.speaking(language):
+            preview = page.draw("questionnaires/preview.html", form=form, language=language)
         return page.show(
             "questionnaires/one.html",
             questionnaire=questionnaire,
             versions=versions,
             stored=stored,
             form=form,
-            say=phrases.PHRASES[context["spoken"]],
-            **context,
+            language=language,
+            preview=preview,
         )

@@ -3,7 +3,10 @@
 Refusals that hold names, days or numbers are not here: they are shown in the English of their rule.
 """
 
-from api.pages.translations import known, later
+from collections.abc import Iterable
+
+from api.pages.translations import known, later, speaking
+from domain.refusals import Fault
 
 REASONS = (
     later("The due date has passed."),
@@ -35,6 +38,12 @@ ANSWER_FAULTS = (
 
 ACTORS = (later("workflow deadline"), later("service demo"), later("service synthesis"))
 """Who acts when it is no person."""
+
+
+def translated(faults: Iterable[Fault], language: str) -> tuple[Fault, ...]:
+    """Return what is wrong with answers in a language, where the author of the form wrote no message."""
+    with speaking(language):
+        return tuple(Fault(where=fault.where, what=known(fault.what)) for fault in faults)
 
 
 def reason(text: str | None) -> str:

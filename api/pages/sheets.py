@@ -8,7 +8,9 @@ from typing import Any
 
 from starlette.datastructures import FormData
 
-from api.pages import drafts, phrases
+from api.pages import drafts
+from api.pages.recorded import translated
+from api.pages.translations import _, speaking
 from domain.drafts import Changes, Progress, progress_of
 from domain.forms import Answers, Form, Question, Section
 from domain.refusals import Fault
@@ -113,14 +115,11 @@ class Sheet:
         """Find what is wrong with the answers."""
         answers = applicable(self.form, self.answers, today=today())
         found = check(self.form, answers, today=today(), language=self.language)
-        to_choose = phrases.PHRASES[phrases.spoken(self.language)]["choose_first"]
+        with speaking(self.language):
+            to_choose = _("Choose one of the answers that were saved.")
         self.faults = (
             *(Fault(where=name, what=to_choose) for name in self.draft.choices),
-            *(
-                phrases.translated(each, self.language)
-                for each in found
-                if each.where not in self.draft.choices
-            ),
+            *translated((each for each in found if each.where not in self.draft.choices), self.language),
         )
 
     def progress(self, section: Section | None = None) -> Progress:

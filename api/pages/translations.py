@@ -72,6 +72,11 @@ def speaking(wanted: str) -> Iterator[str]:
         _language.reset(token)
 
 
+def speak(wanted: str) -> None:
+    """Speak a language for the rest of the request: that of a party, on the pages that are for it."""
+    _language.set(spoken(wanted))
+
+
 def spoken(wanted: str) -> str:
     """Return the language in which the pages speak to readers of a language."""
     return wanted if wanted in _catalogues else SOURCE

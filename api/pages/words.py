@@ -183,6 +183,16 @@ def duration(seconds: float) -> str:
     return _length(whole, "second")
 
 
+def moment_there(value: datetime, zone: str) -> str:
+    """Return a moment with the city on whose clock it is: ``2 March 2026, 10:00 (Nairobi)``."""
+    return f"{moment(value, zone)} ({city(zone)})"
+
+
+def due_there(on: date | None, at: datetime, zone: str) -> str:
+    """Return when an answer is due, with the city on whose clock it is."""
+    return f"{due(on, at, zone)} ({city(zone)})"
+
+
 def relative(value: datetime, now: datetime) -> str:
     """Return roughly how far a moment lies ahead or back: ``in 40 seconds``, ``3 days ago``."""
     seconds = (value - now).total_seconds()
