@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 
 from api.access import allowed
 from api.pages import words
-from api.pages.frame import Page, Visiting
+from api.pages.frame import Page, Visit, Visiting
 from api.problems import Problem
 from domain.access import Action
 from domain.forms import Form, Question
@@ -56,6 +56,30 @@ async def table(visit: Visiting, round_id: UUID, question: str = "") -> Response
         choices = _choices(form)
         needs = await _needs(page, round_id, _chosen(choices, question)) if choices else None
         return page.show("gaps/table.html", round=round, form=form, needs=needs, choices=choices)
+
+
+@router.get("/gaps/{round_id:uuid}/then-and-now", dependencies=[allowed(Action.SEE_NEEDS)])
+async def then_and_now(visit: Visiting, round_id: UUID, question: str = "") -> Response:
+    """Show the table as it was beside the table as it is."""
+    async with Visit(visit.request, visit.visitor).look() as page:
+        now, position = await _asked_needs(page, round_id, question), page.picture.position
+    async with visit.look() as page:
+        then = await _asked_needs(page, round_id, question)
+        before = {area.option: area for area in then.areas}
+        return page.show(
+            "gaps/then-and-now.html",
+            round=await rounds.round_named(page.picture, round_id),
+            question=question,
+            then=then,
+            now=now,
+            position=position,
+            rows=[(area, before.get(area.option)) for area in now.areas],
+        )
+
+
+async def _asked_needs(page: Page, round_id: UUID, asked: str) -> Needs:
+    _, form = await _round_and_form(page, round_id)
+    return await _needs(page, round_id, _chosen(_choices(form), asked))
 
 
 @router.get("/gaps/{round_id:uuid}/{option}", dependencies=[allowed(Action.SEE_NEEDS)])

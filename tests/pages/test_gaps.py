@@ -76,3 +76,25 @@ async def test_the_table_can_be_seen_as_it_was(hire: Hire, survey: Survey, offic
 async def answers_of_peru(office: Office, survey: Survey) -> None:
     """Peru names another area."""
     await office.do(SubmitResponse(invitation_id=survey.peru, answers={"priority_areas": ["alternatives"]}))
+
+
+async def test_the_table_is_seen_then_and_now_side_by_side(
+    hire: Hire, survey: Survey, office: Office
+) -> None:
+    first = await office.ask(
+        SubmitResponse(invitation_id=survey.kenya, answers={"priority_areas": ["customs"]})
+    )
+    await office.do(
+        SubmitResponse(invitation_id=survey.peru, answers={"priority_areas": ["customs", "legal_framework"]})
+    )
+    reader = await hire(viewport={"width": 360, "height": 740})
+    await reader.open(f"/gaps/{survey.round_id}?as_of={first.position}")
+    await reader.follow("Then and now, side by side")
+
+    rows = await reader.page.locator("table.gaps tr").all_inner_texts()
+    assert rows[1].split("\t")[1:] == ["1", "2", "+1"]
+    assert rows[2].split("\t") == ["Legal and institutional framework", "0", "1", "+1"]
+    assert rows[-1].split("\t") == ["Answers received", "1", "2", "+1"]
+    await reader.must_be_good()
+    await reader.page.locator("table.gaps tbody tr").first.get_by_role("link", name="1").click()
+    assert f"as_of={first.position}" in reader.page.url
