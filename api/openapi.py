@@ -40,6 +40,10 @@ TAGS = [
     {"name": "chemicals", "description": "The entries of Annex III."},
     {"name": "programme", "description": "Who delivers assistance: regional centres and offices."},
     {
+        "name": "funding",
+        "description": "Trust funds: what donors promise and pay, and what is reserved, committed and spent.",
+    },
+    {
         "name": "history",
         "description": "The event log: of one record, of everything, and how far it reaches.",
     },

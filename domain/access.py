@@ -66,6 +66,10 @@ class Action(StrEnum):
     the invitation."""
     SEE_NEEDS = "see needs"
     """See the analysis of needs."""
+    SEE_FUNDS = "see funds"
+    """See trust funds, with all their accounts and movements, and who the donors are."""
+    SEE_CONTRIBUTIONS = "see contributions"
+    """See what donors promised and paid, and what became of it. A contribution belongs to its donor."""
     SEE_LETTERS = "see letters"
     SEE_HISTORY = "see history"
     """See the histories of records."""
@@ -92,6 +96,8 @@ class Action(StrEnum):
     """Forward a section to a colleague."""
     REVOKE_LINKS = "revoke links"
     """Make a personal link good for nothing."""
+    MANAGE_FUNDS = "manage funds"
+    """Establish funds, record what donors promise and pay, and reserve, commit, spend and reverse."""
     MANAGE_PEOPLE = "manage people"
     """Open accounts, grant, change and end roles, make links to set a password with, and erase people."""
 
@@ -109,6 +115,8 @@ READING = frozenset(
         Action.SEE_DRAFTS,
         Action.SEE_NEEDS,
         Action.SEE_LINKS,
+        Action.SEE_FUNDS,
+        Action.SEE_CONTRIBUTIONS,
         Action.SEE_LETTERS,
         Action.SEE_HISTORY,
         Action.EXPORT_LOG,
@@ -145,6 +153,8 @@ ACCESS: dict[Action, dict[Role, Reach]] = {
     # What a party has not handed in is its own; only who reads everything reads it too.
     Action.SEE_DRAFTS: _all(Role.AUDITOR) | _own(Role.PARTY_CONTACT),
     Action.SEE_NEEDS: _all(*_STAFF),
+    Action.SEE_FUNDS: _all(*_STAFF),
+    Action.SEE_CONTRIBUTIONS: _all(*_STAFF) | _own(Role.DONOR_CONTACT),
     Action.SEE_LETTERS: _all(*_STAFF),
     Action.SEE_HISTORY: _all(*_STAFF) | _own(Role.PARTY_CONTACT),
     Action.EXPORT_LOG: _all(Role.AUDITOR, Role.ADMINISTRATOR),
@@ -161,6 +171,8 @@ ACCESS: dict[Action, dict[Role, Reach]] = {
     Action.SEE_LINKS: _all(*_STAFF) | _own(Role.PARTY_CONTACT),
     Action.FORWARD: _own(Role.PARTY_CONTACT),
     Action.REVOKE_LINKS: _all(Role.PROGRAMME_MANAGER, Role.ADMINISTRATOR) | _own(Role.PARTY_CONTACT),
+    # Who decides what is done does not keep the books of what it costs.
+    Action.MANAGE_FUNDS: _all(Role.FINANCE_OFFICER),
     Action.MANAGE_PEOPLE: _all(Role.ADMINISTRATOR),
 }
 """Who may do what. The workflows act for the service and are not asked here: they give only the commands of

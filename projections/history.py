@@ -260,6 +260,11 @@ async def names(picture: Picture, ids: Collection[UUID]) -> dict[UUID, Record]:
         UNION ALL SELECT id, 'chemical', name, annex_id FROM chemicals WHERE id = ANY(%(ids)s)
         UNION ALL SELECT id, 'delivery partner', name, centre_id FROM delivery_partners
             WHERE id = ANY(%(ids)s)
+        UNION ALL SELECT id, 'trust fund', code, code FROM trust_funds WHERE id = ANY(%(ids)s)
+        UNION ALL SELECT id, 'donor', name, code FROM donors WHERE id = ANY(%(ids)s)
+        UNION ALL SELECT c.id, 'contribution', d.name || ', ' || f.code, NULL FROM contributions c
+            JOIN donors d ON d.id = c.donor_id JOIN trust_funds f ON f.id = c.fund_id
+            WHERE c.id = ANY(%(ids)s)
         """,
         ids=list(ids),
     )
@@ -275,6 +280,7 @@ async def owner_of(picture: Picture, id: UUID) -> Record | None:
         UNION ALL SELECT party_id, invitation_id FROM drafts WHERE id = %(id)s
         UNION ALL SELECT party_id, about FROM letters WHERE id = %(id)s
         UNION ALL SELECT party_id, invitation_id FROM personal_links WHERE id = %(id)s
+        UNION ALL SELECT donor_id, NULL FROM contributions WHERE id = %(id)s
         """,
         id=id,
     )

@@ -5,12 +5,34 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 
-from projections import access, chemicals, drafts, gaps, letters, parties, programme, questionnaires, rounds
+from projections import (
+    access,
+    chemicals,
+    drafts,
+    funding,
+    gaps,
+    letters,
+    parties,
+    programme,
+    questionnaires,
+    rounds,
+)
 from projections.tables import Projection, Table
 
 PROJECTIONS: tuple[Projection, ...] = tuple(
     module.projection
-    for module in (access, parties, chemicals, programme, questionnaires, rounds, drafts, letters, gaps)
+    for module in (
+        access,
+        parties,
+        chemicals,
+        programme,
+        funding,
+        questionnaires,
+        rounds,
+        drafts,
+        letters,
+        gaps,
+    )
 )
 
 TABLES: tuple[Table, ...] = tuple(table for projection in PROJECTIONS for table in projection.tables)

@@ -10,6 +10,24 @@ from domain.drafts import Draft
 from services.chemicals import DelistChemical, ListChemical
 from services.commands import Command
 from services.drafts import SaveDraft
+from services.funding import (
+    AgreeSupportCost,
+    CommitMoney,
+    EstablishFund,
+    RecordDeliveryInKind,
+    RecordExchange,
+    RecordExpenditure,
+    RecordOfferInKind,
+    RecordPledge,
+    RecordReceipt,
+    RecordReturn,
+    ReducePledge,
+    RefundDonor,
+    RegisterDonor,
+    ReleaseMoney,
+    ReserveMoney,
+    ReverseMovement,
+)
 from services.letters import SendLetter, SuppressLetter
 from services.links import ExchangeLink, ForwardSection, MakeLink, RevokeLink
 from services.parties import EndContact, NameContact, RegisterParty
@@ -53,6 +71,22 @@ GIVEN_UNDER: dict[type[Command], Action] = {
     SubmitResponse: Action.SUBMIT,
     ForwardSection: Action.FORWARD,
     RevokeLink: Action.REVOKE_LINKS,
+    EstablishFund: Action.MANAGE_FUNDS,
+    RegisterDonor: Action.MANAGE_FUNDS,
+    RecordPledge: Action.MANAGE_FUNDS,
+    RecordOfferInKind: Action.MANAGE_FUNDS,
+    RecordDeliveryInKind: Action.MANAGE_FUNDS,
+    AgreeSupportCost: Action.MANAGE_FUNDS,
+    ReducePledge: Action.MANAGE_FUNDS,
+    RecordReceipt: Action.MANAGE_FUNDS,
+    RecordExchange: Action.MANAGE_FUNDS,
+    RefundDonor: Action.MANAGE_FUNDS,
+    ReserveMoney: Action.MANAGE_FUNDS,
+    CommitMoney: Action.MANAGE_FUNDS,
+    RecordExpenditure: Action.MANAGE_FUNDS,
+    ReleaseMoney: Action.MANAGE_FUNDS,
+    RecordReturn: Action.MANAGE_FUNDS,
+    ReverseMovement: Action.MANAGE_FUNDS,
     OpenAccount: Action.MANAGE_PEOPLE,
     GrantRole: Action.MANAGE_PEOPLE,
     ChangeRole: Action.MANAGE_PEOPLE,

@@ -12,6 +12,25 @@ from services.commands import Command, Handler, Recorded, Unit, must_be_keepable
 from services.directory import Directory
 from services.documents import Documents
 from services.drafts import Drafts, SaveDraft
+from services.funding import (
+    AgreeSupportCost,
+    CommitMoney,
+    EstablishFund,
+    Funding,
+    RecordDeliveryInKind,
+    RecordExchange,
+    RecordExpenditure,
+    RecordOfferInKind,
+    RecordPledge,
+    RecordReceipt,
+    RecordReturn,
+    ReducePledge,
+    RefundDonor,
+    RegisterDonor,
+    ReleaseMoney,
+    ReserveMoney,
+    ReverseMovement,
+)
 from services.kept_links import LinkBook
 from services.letters import Letters, SendLetter, SuppressLetter
 from services.links import ExchangeLink, ForwardSection, Links, MakeLink, RevokeLink
@@ -118,7 +137,7 @@ def _handlers(
         Rounds(),
     )
     letters, chemicals, programme = Letters(settings, directory, mailer, links), Chemicals(), Programme()
-    drafts = Drafts()
+    drafts, funding = Drafts(), Funding()
     return {
         RegisterParty: parties.register_party,
         NameContact: parties.name_contact,
@@ -138,6 +157,22 @@ def _handlers(
         EscalateInvitation: rounds.escalate,
         SendLetter: letters.send,
         SuppressLetter: letters.suppress,
+        EstablishFund: funding.establish,
+        RegisterDonor: funding.register_donor,
+        RecordPledge: funding.pledge,
+        RecordOfferInKind: funding.offer_in_kind,
+        RecordDeliveryInKind: funding.deliver_in_kind,
+        AgreeSupportCost: funding.agree_support_cost,
+        ReducePledge: funding.reduce,
+        RecordReceipt: funding.receive,
+        RecordExchange: funding.revalue,
+        RefundDonor: funding.refund,
+        ReserveMoney: funding.reserve,
+        CommitMoney: funding.commit,
+        RecordExpenditure: funding.spend,
+        ReleaseMoney: funding.release,
+        RecordReturn: funding.take_back,
+        ReverseMovement: funding.reverse,
         OpenAccount: people.open_account,
         GrantRole: people.grant,
         ChangeRole: people.change,

@@ -6,13 +6,18 @@ from uuid import UUID, uuid4
 
 from domain.access import Grant, Role
 from domain.aggregates import Stamp, identify
+from domain.contributions import donor_id
+from domain.earmarks import Earmark
 from domain.forms import Form, Option, Question, Section
+from domain.funding import fund_id
+from domain.money import Money, SupportCost
 from domain.parties import Category, ContactRole, Language, Region, party_id
 from domain.questionnaires import Questionnaire
 from domain.rounds import Audience, Due, Schedule
 from services.commands import Command, Recorded
 from services.directory import Person
 from services.entrance import Entrance
+from services.funding import EstablishFund, RecordPledge, RecordReceipt, RegisterDonor
 from services.mail import Undeliverable
 from services.parties import NameContact, RegisterParty
 from services.people import GrantRole, OpenAccount
@@ -185,6 +190,53 @@ class Office:
         if parties:
             await self.do(IssueRound(round_id=round_id, party_ids=parties))
         return round_id
+
+    async def with_fund(self, code: str = "RVTF") -> UUID:
+        """Establish a fund in US dollars, and register Norway as a donor."""
+        about = {"source": "tests", "confidence": "invented"}
+        await self.do(EstablishFund(code=code, name=f"The fund {code}", currency="USD", **about))
+        if await self.services.store.load(donor_id("NOR")) is None:
+            await self.do(RegisterDonor(code="NOR", name="Norway", party_id=NORWAY))
+        return fund_id(code)
+
+    async def with_contribution(
+        self,
+        id: UUID | None = None,
+        pledged: str = "113000",
+        earmark: Earmark | None = None,
+        fund: str = "RVTF",
+        currency: str = "USD",
+        support_cost: SupportCost | None = None,
+    ) -> UUID:
+        """Let Norway promise money to a fund, which is established if it is not there."""
+        if await self.services.store.load(fund_id(fund)) is None:
+            await self.with_fund(fund)
+        id = id or uuid4()
+        await self.do(
+            RecordPledge(
+                id=id,
+                fund_id=fund_id(fund),
+                donor_id=donor_id("NOR"),
+                amount=Money.of(pledged, currency),
+                earmark=earmark or Earmark(),
+                support_cost=support_cost or SupportCost(),
+                pledged_on=date(2026, 1, 5),
+            )
+        )
+        return id
+
+    async def with_money(self, received: str = "113000", earmark: Earmark | None = None) -> UUID:
+        """Let Norway promise money to RVTF and pay all of it; return the contribution."""
+        id = await self.with_contribution(pledged=received, earmark=earmark)
+        await self.do(
+            RecordReceipt(
+                id=uuid4(),
+                contribution_id=id,
+                paid=Money.of(received, "USD"),
+                received_on=date(2026, 2, 1),
+            )
+        )
+        return id
 
 
 async def hired(services: Services, person: Person, *grants: Grant) -> None:

@@ -16,6 +16,7 @@ from api.pages.translations import _, known, language, ngettext
 from domain.aggregates import Aggregate
 from domain.forms import Form
 from domain.letters import PlannedLetter
+from domain.money import Money
 from domain.parties import Language
 from domain.rounds import Due
 from projections.reading import Record
@@ -34,6 +35,9 @@ _PATHS: Mapping[str, str] = {
     "letter": "/history/{id}",
     "chemical": "/history/{id}",
     "delivery partner": "/history/{id}",
+    "trust fund": "/funds/{id}",
+    "contribution": "/contributions/{id}",
+    "donor": "/history/{id}",
 }
 
 
@@ -109,6 +113,8 @@ class Shower:
                 return Shown("text", words.day(value))
             case timedelta():
                 return Shown("text", words.duration(value.total_seconds()))
+            case Money():
+                return Shown("text", words.money(value.amount, value.currency))
             case Due():
                 return self._due(value)
             case PlannedLetter():

@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -11,11 +12,12 @@ from zoneinfo import ZoneInfo
 from babel import Locale
 from babel.dates import format_date, format_time, format_timedelta, get_timezone_location
 from babel.lists import format_list
-from babel.numbers import format_decimal, format_percent
+from babel.numbers import format_currency, format_decimal, format_percent
 
 from api.pages.translations import SOURCE, _, known, language, later, locale, ngettext, speaking
 from domain.aggregates import Aggregate
 from domain.forms import Question, text
+from domain.money import DECIMALS
 
 INVITATION_STATES = {
     "issued": later("Awaiting answer"),
@@ -87,6 +89,15 @@ def language_name(code: str) -> str:
 def number(value: int) -> str:
     """Return a number as the language writes it: ``12,345``."""
     return format_decimal(value, locale=locale())
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """Return an amount with the code of its currency, in full: ``USD 1,234.50``."""
+    pattern = str(locale().currency_formats["standard"].pattern.partition(";")[0])
+    decimals = DECIMALS[currency]
+    pattern = re.sub(r"0\.0+", f"0.{'0' * decimals}" if decimals else "0", pattern)
+    pattern = re.sub(r"¤(?=[#0])", "¤\u00a0", pattern).replace("¤", "¤¤")
+    return format_currency(amount, currency, pattern, locale(), currency_digits=False)
 
 
 def percent(part: int, whole: int, places: int = 0) -> str:
@@ -311,6 +322,22 @@ FIELD_NAMES: Mapping[str, str] = {
     "xform_sha256": "XForm (SHA-256)",
     "host_country_iso3": "host country (ISO code)",
     "centre_id": "short name",
+    "fund_id": "fund",
+    "donor_id": "donor",
+    "contribution_id": "contribution",
+    "activity_id": "activity",
+    "receipt_id": "receipt",
+    "movement_id": "movement",
+    "difference_id": "movement",
+    "refund_id": "movement",
+    "entry_id": "movement",
+    "of": "stands on",
+    "rate_percent": "rate in per cent",
+    "on": "day",
+    "paid": "paid by the donor",
+    "booked": "booked in the fund",
+    "counted": "counted for the pledge",
+    "parts": "whose money it is",
 }
 
 

@@ -16,6 +16,8 @@ from api.access import Allowed, Open
 from api.app import create
 from domain.access import ACCESS, OWNERS, PUBLIC, Action, Grant, Role, Subject, Way
 from domain.aggregates import identify
+from domain.contributions import donor_id
+from domain.funding import fund_id
 from domain.programme import delivery_partner_id
 from domain.rounds import invitation_id
 from services import reference
@@ -30,6 +32,7 @@ from tests.api.test_rounds import QUESTIONNAIRE
 from tests.api.test_rounds import issued as issue
 from tests.cast import KENYA, PERU, Office, hired, session_of, speaker
 
+CONTRIBUTION = identify("tests", "contribution")
 GOOD = {"answers": {"areas": ["customs"]}}
 PLACES = {"party": "KEN", "role": "official_contact_point", "position": "1", "form_version": "1"}
 PLACES |= {"iso3": "KEN", "option": "customs", "region": "Africa", "section": "needs"}
@@ -64,6 +67,7 @@ def somewhere(path: str, round_id: UUID, person_id: UUID) -> str:
     """Fill in a path with what there is, so that an answer of nothing there speaks of rights."""
     ids = {"rounds": round_id, "gaps": round_id, "invitations": invitation_id(round_id, KENYA)}
     ids["people"] = person_id
+    ids |= {"funds": fund_id("RVTF"), "contributions": CONTRIBUTION}
     ids |= {"questionnaires": QUESTIONNAIRE, "parties": KENYA, "records": KENYA, "history": KENYA}
     subject = path.removeprefix("/api/v1").split("/")[1]
     id = str(ids.get(subject, uuid4()))
@@ -99,10 +103,11 @@ async def people(site: Site, office: Office) -> dict[Role, UUID]:
     """Somebody in each role, for Kenya where it is held for a party."""
     centre = reference.centres()[0]
     await office.do(centre.registration())
+    await office.with_contribution(CONTRIBUTION)
     owners = {
         Role.PARTY_CONTACT: KENYA,
         Role.DELIVERY_PARTNER: delivery_partner_id(centre.id),
-        Role.DONOR_CONTACT: uuid4(),
+        Role.DONOR_CONTACT: donor_id("NOR"),
     }
     found = {}
     for role in Role:

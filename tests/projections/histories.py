@@ -12,14 +12,37 @@ from eventsourcing.persistence import StoredEvent
 
 from domain.aggregates import NAMESPACE, Aggregate, Stamp
 from domain.chemicals import Chemical, ChemicalCategory, Listing, chemical_id
+from domain.contributions import Contribution, Valuation, donor_id
 from domain.drafts import draft_id
+from domain.earmarks import Earmark, Purpose
+from domain.funding import FundParticulars, TrustFund, fund_id
 from domain.letters import Letter
-from domain.parties import Category, ContactRole, Party, party_id
+from domain.money import Exchange, Money, SupportCost
+from domain.parties import Category, ContactRole, Party, Region, party_id
 from domain.programme import DeliveryPartner, PartnerParticulars, PartnerType, delivery_partner_id
 from domain.questionnaires import Questionnaire
 from domain.refusals import NotFound, Refusal
 from domain.rounds import Audience, Due, Invitation, Round, Schedule, invitation_id
 from services.drafts import Drafts, SaveDraft
+from services.funding import (
+    AgreeSupportCost,
+    CommitMoney,
+    EstablishFund,
+    Funding,
+    RecordDeliveryInKind,
+    RecordExchange,
+    RecordExpenditure,
+    RecordOfferInKind,
+    RecordPledge,
+    RecordReceipt,
+    RecordReturn,
+    ReducePledge,
+    RefundDonor,
+    RegisterDonor,
+    ReleaseMoney,
+    ReserveMoney,
+    ReverseMovement,
+)
 from services.mapper import EventMapper
 from services.rounds import (
     EscalateInvitation,
@@ -113,6 +136,7 @@ Plan = Sequence[tuple[str, int, int]]
 DEEDS: dict[str, Deed] = {}
 _rounds = Rounds()
 _drafts = Drafts()
+_funding = Funding()
 
 
 def deed(act: Deed) -> Deed:
@@ -343,6 +367,240 @@ async def register_delivery_partner(world: World, a: int, b: int) -> None:
     await world.do(act)
 
 
+# Money. Amounts are odd, so that shares of them must be rounded.
+
+EARMARKS = (
+    Earmark(),
+    Earmark(theme="customs"),
+    Earmark(programme="2016-2017", region=Region.AFRICA),
+    Earmark(activity_id=uuid5(NAMESPACE, "an activity")),
+)
+PURPOSES = (
+    Purpose(),
+    Purpose(theme="customs", region=Region.AFRICA, programme="2016-2017"),
+    Purpose(activity_id=uuid5(NAMESPACE, "an activity"), theme="customs"),
+)
+FUNDS = ("BDTF", "RVTF")
+
+
+def _amount(number: int, currency: str = "USD") -> Money:
+    cents = f".{number * 7 % 100:02}" if currency != "JPY" else ""
+    return Money.of(f"{1 + number * 37}{cents}", currency)
+
+
+def _new_id(world: World, what: str) -> UUID:
+    return uuid5(NAMESPACE, f"{what} {len(world.log)}")
+
+
+def _rate(number: int) -> Exchange:
+    return Exchange.model_validate(
+        {"rate": f"1.{number % 97:02}13", "on": "2026-02-27", "source": "Operational rate, invented"}
+    )
+
+
+def _movement(world: World, a: int, b: int, *kinds: str) -> tuple[UUID, UUID] | None:
+    """Choose a movement of a fund: of these kinds, or of any."""
+    found = [
+        (fund.id, id)
+        for fund in world.all(TrustFund)
+        for id, movement in fund.movements.items()
+        if not kinds or movement.kind in kinds
+    ]
+    return found[(a + b) % len(found)] if found else None
+
+
+@deed
+async def establish_fund(world: World, a: int, b: int) -> None:
+    particulars = FundParticulars(
+        code=FUNDS[a % len(FUNDS)],
+        name="A fund",
+        currency="USD",
+        source="tests",
+        confidence="invented",
+    )
+    await world.do(
+        lambda unit: _funding.establish(unit, EstablishFund.model_validate(particulars.model_dump()))
+    )
+
+
+@deed
+async def register_donor(world: World, a: int, b: int) -> None:
+    code = ("NOR", "EUE")[a % 2]
+    await world.do(lambda unit: _funding.register_donor(unit, RegisterDonor(code=code, name=f"Donor {code}")))
+
+
+@deed
+async def pledge(world: World, a: int, b: int) -> None:
+    if funds := world.all(TrustFund):
+        command = RecordPledge(
+            id=_new_id(world, "pledge"),
+            fund_id=funds[a % len(funds)].id,
+            donor_id=donor_id(("NOR", "EUE")[a % 2]),
+            amount=_amount(1_000 + a, ("USD", "EUR", "JPY")[b % 3]),
+            earmark=EARMARKS[a % len(EARMARKS)],
+            support_cost=SupportCost.model_validate({"rate_percent": "7.5", "source": "tests"})
+            if b % 2
+            else SupportCost(),
+            pledged_on=date(2026, 1, 5),
+            expected_on=date(2026, 6, 30) if b % 4 else None,
+            notice="Invented." if b % 5 else None,
+        )
+        await world.do(lambda unit: _funding.pledge(unit, command))
+
+
+@deed
+async def offer_in_kind(world: World, a: int, b: int) -> None:
+    if funds := world.all(TrustFund):
+        command = RecordOfferInKind(
+            id=_new_id(world, "offer"),
+            fund_id=funds[a % len(funds)].id,
+            donor_id=donor_id("NOR"),
+            what="A room for thirty",
+            valuation=Valuation(
+                amount=_amount(a), valued_by="the donor", basis="its price list", valued_on=date(2026, 1, 5)
+            ),
+            earmark=EARMARKS[b % len(EARMARKS)],
+            offered_on=date(2026, 1, 5),
+        )
+        await world.do(lambda unit: _funding.offer_in_kind(unit, command))
+
+
+@deed
+async def deliver_in_kind(world: World, a: int, b: int) -> None:
+    if found := _chosen([each for each in world.all(Contribution) if each.in_kind or b > 90], a):
+        command = RecordDeliveryInKind(contribution_id=found.id, delivered_on=date(2026, 2, 1))
+        await world.do(lambda unit: _funding.deliver_in_kind(unit, command))
+
+
+@deed
+async def agree_support_cost(world: World, a: int, b: int) -> None:
+    if found := _chosen(world.all(Contribution), a):
+        terms = SupportCost.model_validate({"rate_percent": f"{b % 20}", "source": "an agreement"})
+        command = AgreeSupportCost(contribution_id=found.id, support_cost=terms)
+        await world.do(lambda unit: _funding.agree_support_cost(unit, command))
+
+
+@deed
+async def reduce_pledge(world: World, a: int, b: int) -> None:
+    if found := _chosen(world.all(Contribution), a):
+        amount = _amount(b, found.pledged.currency)
+        command = ReducePledge(contribution_id=found.id, amount=amount, reason="Parliament cut it.")
+        await world.do(lambda unit: _funding.reduce(unit, command))
+
+
+@deed
+async def receive_money(world: World, a: int, b: int) -> None:
+    if found := _chosen(world.all(Contribution), a):
+        paid = _amount(1 + b * 5, found.pledged.currency)
+        command = RecordReceipt(
+            id=_new_id(world, "receipt"),
+            contribution_id=found.id,
+            paid=paid,
+            exchange=None if paid.currency == "USD" else _rate(b),
+            received_on=date(2026, 2, 1),
+        )
+        await world.do(lambda unit: _funding.receive(unit, command))
+
+
+@deed
+async def exchange_money(world: World, a: int, b: int) -> None:
+    if found := _chosen([each for each in world.all(Contribution) if each.receipts], a):
+        command = RecordExchange(
+            id=_new_id(world, "exchange"),
+            contribution_id=found.id,
+            receipt_id=list(found.receipts)[b % len(found.receipts)],
+            exchange=_rate(a + b),
+        )
+        await world.do(lambda unit: _funding.revalue(unit, command))
+
+
+@deed
+async def refund_donor(world: World, a: int, b: int) -> None:
+    if found := _chosen([each for each in world.all(Contribution) if each.receipts], a):
+        command = RefundDonor(
+            id=_new_id(world, "refund"),
+            contribution_id=found.id,
+            amount=found.held if b % 4 == 0 and found.held.amount > 0 else _amount(b),
+            refunded_on=date(2026, 2, 1),
+            reason="Left over.",
+        )
+        await world.do(lambda unit: _funding.refund(unit, command))
+
+
+@deed
+async def reserve_money(world: World, a: int, b: int) -> None:
+    command = ReserveMoney(
+        id=_new_id(world, "reservation"),
+        fund_ids=tuple(fund_id(code) for code in FUNDS[: 1 + b % 2]),
+        amount=_amount(a % 400),
+        purpose=PURPOSES[b % len(PURPOSES)],
+    )
+    await world.do(lambda unit: _funding.reserve(unit, command))
+
+
+@deed
+async def commit_money(world: World, a: int, b: int) -> None:
+    if found := _movement(world, a, b, "reservation"):
+        command = CommitMoney(
+            id=_new_id(world, "commitment"),
+            fund_id=found[0],
+            reservation_id=found[1],
+            amount=_amount(b),
+            agreement="Contract 7",
+        )
+        await world.do(lambda unit: _funding.commit(unit, command))
+
+
+@deed
+async def spend_money(world: World, a: int, b: int) -> None:
+    if found := _movement(world, a, b, "commitment"):
+        command = RecordExpenditure(
+            id=_new_id(world, "expenditure"),
+            fund_id=found[0],
+            commitment_id=found[1],
+            amount=_amount(b % 30),
+            voucher="Payment 9",
+            spent_on=date(2026, 2, 20),
+        )
+        await world.do(lambda unit: _funding.spend(unit, command))
+
+
+@deed
+async def release_money(world: World, a: int, b: int) -> None:
+    if found := _movement(world, a, b, "reservation", "commitment"):
+        command = ReleaseMoney(
+            id=_new_id(world, "release"),
+            fund_id=found[0],
+            movement_id=found[1],
+            amount=_amount(b) if b % 2 else None,
+            reason="It cost less.",
+        )
+        await world.do(lambda unit: _funding.release(unit, command))
+
+
+@deed
+async def take_back_money(world: World, a: int, b: int) -> None:
+    if found := _movement(world, a, b, "expenditure"):
+        command = RecordReturn(
+            id=_new_id(world, "return"),
+            fund_id=found[0],
+            expenditure_id=found[1],
+            amount=_amount(b % 10),
+            returned_on=date(2026, 2, 27),
+            reason="The centre gave back what it did not use.",
+        )
+        await world.do(lambda unit: _funding.take_back(unit, command))
+
+
+@deed
+async def reverse_movement(world: World, a: int, b: int) -> None:
+    if found := _movement(world, a, b):
+        command = ReverseMovement(
+            id=_new_id(world, "reversal"), fund_id=found[0], movement_id=found[1], reason="Typed twice."
+        )
+        await world.do(lambda unit: _funding.reverse(unit, command))
+
+
 BEGINNING: Plan = [
     *(("register_party", number, 0) for number in range(3)),
     ("name_contact", 0, 0),
@@ -373,6 +631,23 @@ EVERYTHING: Plan = [
     ("lapse", 2, 0),
     ("escalate", 2, 3),
     ("submit", 2, 3),
+    *(("establish_fund", number, 0) for number in range(2)),
+    *(("register_donor", number, 0) for number in range(2)),
+    *(("pledge", number, number % 2) for number in range(4)),
+    *(("receive_money", number, 50 + number) for number in range(4)),
+    ("exchange_money", 1, 1),
+    ("exchange_money", 1, 90),
+    ("offer_in_kind", 0, 0),
+    ("deliver_in_kind", 0, 0),
+    ("agree_support_cost", 0, 7),
+    ("reduce_pledge", 0, 3),
+    ("reserve_money", 200, 0),
+    ("commit_money", 0, 50),
+    ("spend_money", 0, 20),
+    ("take_back_money", 0, 2),
+    *(("release_money", number, 1) for number in range(2)),
+    ("refund_donor", 0, 9),
+    *(("reverse_movement", number, 0) for number in range(30)),
 ]
 """A plan by which every kind of event happens at least once."""
 

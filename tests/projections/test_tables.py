@@ -14,7 +14,18 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from projections import chemicals, drafts, fold, gaps, letters, parties, programme, questionnaires, rounds
+from projections import (
+    chemicals,
+    drafts,
+    fold,
+    funding,
+    gaps,
+    letters,
+    parties,
+    programme,
+    questionnaires,
+    rounds,
+)
 from projections.fold import NULL, Batch, Fold, FoldError, Held, Row, copy_text
 from projections.reading import Picture, content_hashes
 from projections.registry import TABLES
@@ -26,7 +37,7 @@ from services.settings import Settings
 from tests.projections.histories import DEEDS, EVERYTHING, Plan, World, lived
 from tests.services.logbook import an_entry
 
-SUBJECTS = (parties, chemicals, programme, questionnaires, rounds, drafts, letters, gaps)
+SUBJECTS = (parties, chemicals, programme, funding, questionnaires, rounds, drafts, letters, gaps)
 NAMES = [table.name for table in TABLES]
 Lines = list[tuple[str, str]]
 
