@@ -98,10 +98,13 @@ async def test_how_far_log_and_tables_reach_is_said(site: Site, office: Office) 
     positions = await site.read("/position")
     assert positions["log"] == positions["tables"] == site.position
     ready = (await site.client.get("/ready")).json()
+    proven = ready.pop("proven_position")
     assert ready == {
         "ready": True,
         "postgresql": "reached",
         "log_position": site.position,
         "tables_position": site.position,
+        "alarms": 0,
     }
+    assert 0 <= proven <= site.position, "checkpoints follow some seconds later"
     problem_of(await site.get(f"/events/{site.position + 1}"), 404, "not-found")
