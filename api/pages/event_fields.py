@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from api.pages import words
+from api.pages import event_names, words
 from api.pages.countries import party_name
 from api.pages.recorded import reason
 from api.pages.translations import _, known, language, ngettext
@@ -91,7 +91,7 @@ class Shower:
     def facts(self, event: Aggregate.Event) -> list[tuple[str, Shown]]:
         """Return the fields that an event has of its own."""
         return [
-            (words.field_name(name), self._answers(value) if name in _OF_ANSWERS else self.show(value))
+            (event_names.field_name(name), self._answers(value) if name in _OF_ANSWERS else self.show(value))
             for name in type(event).model_fields
             if name not in OF_EVERY_EVENT and (value := getattr(event, name)) not in (None, (), [], {})
         ]
@@ -127,7 +127,9 @@ class Shower:
                 fields = type(value).model_fields
                 return Shown(
                     "facts",
-                    facts=tuple((words.field_name(name), self.show(getattr(value, name))) for name in fields),
+                    facts=tuple(
+                        (event_names.field_name(name), self.show(getattr(value, name))) for name in fields
+                    ),
                 )
             case list() | tuple():
                 return Shown("list", parts=tuple(self.show(each) for each in value))

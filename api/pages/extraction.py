@@ -18,7 +18,7 @@ from babel.messages.pofile import read_po, write_po
 from pydantic import BaseModel
 
 import domain
-from api.pages import words
+from api.pages import event_names
 from api.pages.event_fields import OF_EVERY_EVENT
 from api.pages.translations import FOLDER
 from domain.access import Action, Role, Way
@@ -61,11 +61,11 @@ def _of_the_domain() -> Iterator[tuple[str, str]]:
     for module in pkgutil.iter_modules(domain.__path__, "domain."):
         import_module(module.name)
     for aggregate in sorted(_below(Aggregate), key=lambda each: (each.__module__, each.__name__)):
-        yield words.apart(aggregate.__name__), aggregate.__module__
+        yield event_names.apart(aggregate.__name__), aggregate.__module__
         for kind in vars(aggregate).values():
             if isinstance(kind, type) and issubclass(kind, Aggregate.Event) and kind.__name__ not in FAMILIES:
-                yield words.event_source(kind), kind.__module__
-                yield words.summary_source(kind), kind.__module__
+                yield event_names.event_source(kind), kind.__module__
+                yield event_names.summary_source(kind), kind.__module__
                 yield from _of_fields(kind)
     for values in (Role, Action, Way):
         yield from ((value, values.__module__) for value in values)
@@ -74,7 +74,7 @@ def _of_the_domain() -> Iterator[tuple[str, str]]:
 def _of_fields(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
     for name, field in model.model_fields.items():
         if name not in OF_EVERY_EVENT:
-            yield words.field_source(name), model.__module__
+            yield event_names.field_source(name), model.__module__
             yield from _of_values(field.annotation)
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 
 from api.access import Rights, allowed
 from api.history import may_be_read
-from api.pages import words
+from api.pages import event_names, words
 from api.pages.event_fields import Shower, Shown, ids_in, record_path
 from api.pages.frame import Page, Visiting
 from api.pages.translations import _, known
@@ -60,7 +60,7 @@ async def record(visit: Visiting, right: Rights, id: UUID, after: int = 0) -> Re
             id=id,
             record=known.get(id),
             record_page=record_path,
-            kind=words.apart(type(events[0]).__qualname__.partition(".")[0]) if events else "record",
+            kind=event_names.apart(type(events[0]).__qualname__.partition(".")[0]) if events else "record",
             happenings=await _happenings(page, part, events, known),
             number=len(logged),
             next=_next(part, logged),
@@ -86,8 +86,8 @@ async def _happenings(
         Happening(
             position=each.position,
             version=each.originator_version,
-            name=words.event_name(type(event)),
-            summary=words.event_summary(type(event)),
+            name=event_names.event_name(type(event)),
+            summary=event_names.event_summary(type(event)),
             event=event,
             who=_who(event.by, people, page),
             because=event.because,

@@ -13,7 +13,8 @@ from api.access import Rights, allowed, look_at_link, must_cover_invitation, mus
 from api.pages.forms import Filled, give, key_of, must_be_done, new_key, read_uuid
 from api.pages.frame import Page, Visiting
 from api.pages.invitations import show_file
-from api.pages.translations import _, language, languages, speak, speaking
+from api.pages.languages import keep_language
+from api.pages.translations import COOKIE, _, language, languages, speak, speaking
 from domain.access import Action
 from domain.forms import Form, Section
 from domain.links import forwarded_link_id
@@ -49,6 +50,8 @@ async def exchange(visit: Visiting, request: Request, secret: str, lang: str = "
         response = visit.go(f"/invitations/{link.invitation_id}/answer", lang=lang)
         if await open_link(request, response, secret):
             response.headers.update(HEADERS)
+            if lang and COOKIE not in request.cookies:
+                keep_language(request, response, lang)
             return response
     async with visit.look() as page:
         return await _show(page, None, lang)

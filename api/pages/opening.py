@@ -194,4 +194,8 @@ def _candidate(row: Record, audience: Audience) -> Candidate:
         Category(row["category"]),
         objection=None,
     )
-    return replace(party, objection=audience.objection(party))
+    if audience.objection(party) is None:
+        return party
+    return replace(
+        party, objection=_("The round is not for %(parties)s.", parties=words.audience([party.category]))
+    )

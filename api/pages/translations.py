@@ -48,7 +48,16 @@ def read(folder: Path) -> dict[str, NullTranslations]:
     return found
 
 
-_catalogues = read(FOLDER)
+_catalogues: dict[str, NullTranslations] = {}
+
+
+def load(folder: Path = FOLDER) -> None:
+    """Speak the languages of a folder from now on."""
+    _catalogues.clear()
+    _catalogues.update(read(folder))
+
+
+load()
 _language: ContextVar[str] = ContextVar("language", default=SOURCE)
 
 
@@ -145,6 +154,7 @@ def teach(environment: Environment) -> None:
         pgettext=lambda context, message, **values: (
             Markup(_catalogues[language()].pgettext(context, message)) % values
         ),
+        known=known,
         tongue=language,
         tongues=languages,
     )

@@ -1,6 +1,5 @@
 """Says states, moments and quantities in words that people read, in the language that is spoken now."""
 
-import inspect
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -14,8 +13,7 @@ from babel.dates import format_date, format_time, format_timedelta, get_timezone
 from babel.lists import format_list
 from babel.numbers import format_currency, format_decimal, format_percent
 
-from api.pages.translations import SOURCE, _, known, language, later, locale, ngettext, speaking
-from domain.aggregates import Aggregate
+from api.pages.translations import SOURCE, _, language, later, locale, ngettext, speaking
 from domain.forms import Question, text
 from domain.money import DECIMALS
 
@@ -72,7 +70,6 @@ LANGUAGES = {
 RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ur"})
 
 Unit = Literal["day", "hour", "minute", "second"]
-_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _UNITS: tuple[tuple[Unit, int], ...] = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
@@ -259,86 +256,9 @@ def schedule(seconds: Iterable[int]) -> str:
     return list_of(duration(each) for each in seconds)
 
 
-def event_name(kind: type[Aggregate.Event]) -> str:
-    """Return what happened, in words: ``Invitation: response received``."""
-    return known(event_source(kind))
-
-
-def event_source(kind: type[Aggregate.Event]) -> str:
-    """Return the same in English, as the catalogues have it."""
-    record, event = kind.__qualname__.rsplit(".", 1)
-    return f"{capital(apart(record))}: {apart(event)}"
-
-
-def event_summary(kind: type[Aggregate.Event]) -> str:
-    """Return the sentence by which the event is described where it is defined."""
-    return known(summary_source(kind))
-
-
-def summary_source(kind: type[Aggregate.Event]) -> str:
-    """Return the same in English, as the catalogues have it."""
-    return (inspect.getdoc(kind) or "").partition("\n")[0]
-
-
-def apart(name: str) -> str:
-    """Write a name of code as words: ``ResponseReceived``, ``due_at``."""
-    return " ".join(part.lower() for part in _CAPITAL.sub("_", name).split("_") if part)
-
-
-def field_name(name: str) -> str:
-    """Return the name of an event's field as a label."""
-    return known(field_source(name))
-
-
-def field_source(name: str) -> str:
-    """Return the same in English, as the catalogues have it."""
-    return capital(FIELD_NAMES.get(name) or apart(name))
-
-
 def capital(text: str) -> str:
     """Return a text that begins with a capital letter."""
     return text[:1].upper() + text[1:]
-
-
-FIELD_NAMES: Mapping[str, str] = {
-    "iso2": "ISO code (two letters)",
-    "iso3": "ISO code (three letters)",
-    "m49": "M49 code",
-    "ldc": "least developed country",
-    "sids": "small island developing State",
-    "party_id": "party",
-    "round_id": "round",
-    "questionnaire_id": "questionnaire",
-    "contact_id": "contact",
-    "letter_id": "letter",
-    "form_id": "form",
-    "message_id": "Message-ID",
-    "cas_numbers": "CAS numbers",
-    "annex_id": "number in Annex III",
-    "due_at": "due before",
-    "at": "at",
-    "to": "to",
-    "spreadsheet_sha256": "spreadsheet (SHA-256)",
-    "xform_sha256": "XForm (SHA-256)",
-    "host_country_iso3": "host country (ISO code)",
-    "centre_id": "short name",
-    "fund_id": "fund",
-    "donor_id": "donor",
-    "contribution_id": "contribution",
-    "activity_id": "activity",
-    "receipt_id": "receipt",
-    "movement_id": "movement",
-    "difference_id": "movement",
-    "refund_id": "movement",
-    "entry_id": "movement",
-    "of": "stands on",
-    "rate_percent": "rate in per cent",
-    "on": "day",
-    "paid": "paid by the donor",
-    "booked": "booked in the fund",
-    "counted": "counted for the pledge",
-    "parts": "whose money it is",
-}
 
 
 def distances(values: Iterable[timedelta]) -> str:

@@ -16,13 +16,15 @@ from playwright.async_api import Browser, Page, Response, async_playwright
 from api.access import PLAIN_COOKIE
 from domain.access import Grant, Role
 from domain.aggregates import identify
+from domain.chemicals import chemical_id
 from domain.forms import Form
 from domain.parties import Category, ContactRole
 from domain.rounds import Audience, Due, invitation_id
+from services import reference
 from services.directory import Person
 from services.hashing import hashed, new_secret
 from services.links import MakeLink
-from services.rounds import IssueRound, OpenRound
+from services.rounds import IssueRound, OpenRound, SubmitResponse
 from services.settings import Settings
 from services.wiring import Services
 from services.xlsforms import read
@@ -276,3 +278,47 @@ async def survey(office: Office) -> Survey:
     )
     await office.do(IssueRound(round_id=round_id, party_ids=(KENYA, PERU)))
     return Survey(round_id, invitation_id(round_id, KENYA), invitation_id(round_id, PERU))
+
+
+@pytest.fixture
+async def everything(office: Office, survey: Survey) -> None:
+    """One of each kind of record."""
+    await office.do(SubmitResponse(invitation_id=survey.kenya, answers={"priority_areas": ["customs"]}))
+    for row in reference.chemicals()[:3]:
+        await office.do(row.listing())
+    await office.do(reference.centres()[0].registration())
+
+
+def paths(survey: Survey, questionnaire: str) -> list[str]:
+    """Every page that there is to read."""
+    return [
+        "/",
+        "/rounds",
+        f"/rounds/{survey.round_id}",
+        f"/rounds/{survey.round_id}/issue",
+        "/rounds/new",
+        f"/invitations/{survey.kenya}",
+        f"/invitations/{survey.peru}",
+        f"/invitations/{survey.kenya}/answer",
+        f"/invitations/{survey.peru}/answer",
+        f"/gaps/{survey.round_id}",
+        f"/gaps/{survey.round_id}?question=difficulties",
+        f"/gaps/{survey.round_id}/customs",
+        f"/gaps/{survey.round_id}/customs/Africa",
+        "/parties",
+        "/parties/KEN",
+        "/questionnaires",
+        questionnaire,
+        f"{questionnaire}?lang=fr",
+        "/letters",
+        "/letters?state=cancelled",
+        "/chemicals",
+        "/delivery-partners",
+        f"/history/{survey.kenya}",
+        f"/history/{survey.round_id}",
+        "/evidence",
+        f"/history/{chemical_id(reference.chemicals()[0].id)}",
+        "/sign-in",
+        "/?as_of=1",
+        "/nothing-here",
+    ]

@@ -4,6 +4,8 @@ from uuid import UUID
 
 import pytest
 
+from api.access import PLAIN_COOKIE
+from api.pages.translations import COOKIE
 from domain.letters import LetterKind
 from domain.links import PersonalLink
 from domain.rounds import Invitation
@@ -41,7 +43,9 @@ async def test_a_link_says_what_it_is_for_and_a_button_exchanges_it(
 
     await contact.press("Open the questionnaire")
     assert (await services.store.read(PersonalLink, id)).version == 2
-    (cookie,) = await contact.page.context.cookies()
+    cookies = {each["name"]: each for each in await contact.page.context.cookies()}
+    assert cookies.keys() == {PLAIN_COOKIE, COOKIE}, "a session, and the language of the page"
+    cookie = cookies[PLAIN_COOKIE]
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Lax"
     assert f"/invitations/{survey.kenya}/answer" in contact.page.url

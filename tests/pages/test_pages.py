@@ -5,58 +5,12 @@ from uuid import uuid4
 
 import pytest
 
-from domain.chemicals import chemical_id
 from services import reference
 from services.chemicals import ListChemical
-from services.rounds import SubmitResponse
 from tests.cast import Office
-from tests.pages.conftest import Hire, Reader, Survey
+from tests.pages.conftest import Hire, Reader, Survey, paths
 
 WIDTHS = {"desk": (1280, 800), "phone": (360, 740)}
-
-
-@pytest.fixture
-async def everything(office: Office, survey: Survey) -> None:
-    """One of each kind of record."""
-    await office.do(SubmitResponse(invitation_id=survey.kenya, answers={"priority_areas": ["customs"]}))
-    for row in reference.chemicals()[:3]:
-        await office.do(row.listing())
-    await office.do(reference.centres()[0].registration())
-
-
-def paths(survey: Survey, questionnaire: str) -> list[str]:
-    """Every page that there is to read."""
-    return [
-        "/",
-        "/rounds",
-        f"/rounds/{survey.round_id}",
-        f"/rounds/{survey.round_id}/issue",
-        "/rounds/new",
-        f"/invitations/{survey.kenya}",
-        f"/invitations/{survey.peru}",
-        f"/invitations/{survey.kenya}/answer",
-        f"/invitations/{survey.peru}/answer",
-        f"/gaps/{survey.round_id}",
-        f"/gaps/{survey.round_id}?question=difficulties",
-        f"/gaps/{survey.round_id}/customs",
-        f"/gaps/{survey.round_id}/customs/Africa",
-        "/parties",
-        "/parties/KEN",
-        "/questionnaires",
-        questionnaire,
-        f"{questionnaire}?lang=fr",
-        "/letters",
-        "/letters?state=cancelled",
-        "/chemicals",
-        "/delivery-partners",
-        f"/history/{survey.kenya}",
-        f"/history/{survey.round_id}",
-        "/evidence",
-        f"/history/{chemical_id(reference.chemicals()[0].id)}",
-        "/sign-in",
-        "/?as_of=1",
-        "/nothing-here",
-    ]
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from api.pages import words
+from api.pages import event_names, words
 from api.pages.frame import own_path
 from domain.letters import Letter
 from domain.rounds import Invitation
@@ -50,9 +50,10 @@ def test_distances_are_read_in_days_unless_a_unit_is_given() -> None:
 
 
 def test_an_event_is_named_in_words() -> None:
-    assert words.event_name(Invitation.ResponseReceived) == "Invitation: response received"
+    assert event_names.event_name(Invitation.ResponseReceived) == "Invitation: response received"
     assert (
-        words.event_summary(Letter.Bounced) == "The letter could not be delivered to the contact's address."
+        event_names.event_summary(Letter.Bounced)
+        == "The letter could not be delivered to the contact's address."
     )
 
 
