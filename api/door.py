@@ -51,6 +51,7 @@ class OwnPagesOnly:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self.origin = _origin(str(settings.public_url))
+        self.over_https = settings.public_url.scheme == "https"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in SAFE_METHODS or self._is_own(Headers(scope=scope)):
@@ -72,14 +73,22 @@ class OwnPagesOnly:
         if "origin" in headers:
             # Browsers do not send Sec-Fetch-Site over plain HTTP, other than to the machine itself.
             origin = _origin(headers["origin"])
-            return origin is not None and (origin == self.origin or origin[1] == headers.get("host"))
+            return origin is not None and (origin == self.origin or self._is_here(origin, headers))
         cookies = headers.get("cookie", "")
         return not any(f"{name}=" in cookies for name in (PLAIN_COOKIE, SECURE_COOKIE))
+
+    def _is_here(self, origin: tuple[str, str], headers: Headers) -> bool:
+        """Whether a page has the address that was asked. Where the site is reached over HTTPS, a page that
+        came over plain HTTP may have been written by anybody on the way."""
+        return origin[1] == headers.get("host") and (origin[0] == "https" or not self.over_https)
 
 
 def _origin(url: str) -> tuple[str, str] | None:
     """Return scheme and host with port, as browsers write them; None for an opaque origin."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
     return (parts.scheme, parts.netloc) if parts.scheme and parts.netloc else None
 
 

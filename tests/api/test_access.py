@@ -6,7 +6,7 @@ from uuid import uuid4
 import httpx
 from pydantic import AnyHttpUrl
 
-from api.access import PLAIN_COOKIE, SECURE_COOKIE, cookie_name
+from api.access import PLAIN_COOKIE, SECURE_COOKIE
 from domain.access import Grant, Role
 from services.directory import Person
 from services.entrance import Entrance
@@ -170,7 +170,29 @@ async def test_a_role_that_has_ended_is_good_for_nothing_at_once(site: Site, ser
         problem_of(await program.get("/api/v1/rounds"), 401, "unauthenticated")
 
 
-def test_the_cookie_is_the_site_s_own_where_it_is_reached_over_https(settings: Settings) -> None:
+async def test_over_https_the_cookie_is_the_site_s_own_and_no_plain_page_acts_with_it(
+    site: Site, settings: Settings
+) -> None:
+    password = "a long sentence that nobody guesses"
+    await Entrance(site.services).set_password(MARTAS_ID, password, datetime.now(UTC))
     over_https = settings.model_copy(update={"public_url": AnyHttpUrl("https://mandate.example.org")})
-    assert cookie_name(over_https) == SECURE_COOKIE
-    assert cookie_name(settings) == PLAIN_COOKIE
+    ours, host = {"Origin": "https://mandate.example.org"}, {"Host": "mandate.example.org"}
+    async with serving(over_https) as address, Site.anonymous(address) as client:
+        form = {"address": "marta@example.org", "password": password}
+        cookie = (await client.post("/sign-in", data=form, headers=ours)).headers["set-cookie"]
+        name, _, secret = cookie.partition(";")[0].partition("=")
+        assert name == SECURE_COOKIE == "__Host-mandate"
+        kept = {part.strip().partition("=")[0].lower() for part in cookie.split(";")[1:]}
+        assert kept == {"httponly", "max-age", "path", "samesite", "secure"}, "it names no domain"
+        assert "Path=/;" in f"{cookie};"
+        assert "SameSite=lax" in cookie
+
+        browser = host | {"Cookie": f"{SECURE_COOKIE}={secret}"}
+        for origin in ("http://mandate.example.org", "https://evil.example", "null", "http://[", None):
+            headers = browser | ({"Origin": origin} if origin else {})
+            refused = await client.post("/api/v1/parties", json=PARTY, headers=headers)
+            problem_of(refused, 403, "from-another-site")
+        taken = await client.post("/api/v1/parties", json=PARTY, headers=browser | ours)
+        assert taken.status_code == 201, taken.text
+        plain = {"Cookie": f"{PLAIN_COOKIE}={secret}"} | ours
+        problem_of(await client.post("/api/v1/parties", json=PARTY, headers=plain), 401, "unauthenticated")
