@@ -289,6 +289,7 @@ def keep(request: Request, response: Response, opened: OpenedSession) -> None:
     SameSite is Lax: with Strict, whoever follows a link in a letter, or comes back from the provider of
     OpenID Connect, would seem not to be signed in. What changes something is guarded at the door besides.
     """
+    request.state.came_in = opened.person_id  # for the access log: nobody was known when it was asked
     name = cookie_name(request.app.state.settings)
     response.set_cookie(
         name,

@@ -65,7 +65,7 @@ def _write(
         "route": route,
         "status": status or None,  # None: the connection was gone before there was an answer.
         "milliseconds": round(seconds * 1000, 1),
-        "person": visitor.person.id if visitor else None,
+        "person": visitor.person.id if visitor else scope.get("state", {}).get("came_in"),
         "position": positions[-1] if positions else None,
     }
     sys.stdout.write(f"{to_json(line).decode()}\n")

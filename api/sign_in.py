@@ -142,6 +142,7 @@ async def start_session(request: Request, response: Response, wanted: SessionReq
         opened = await access.sign_in_with_password(request, wanted.address, password)
     if opened is None:
         raise access.nobody("Address and password do not belong together, or it was tried too often.")
+    request.state.came_in = opened.person_id
     response.headers["Cache-Control"] = "no-store"
     return NewSession(token=opened.secret, expires_at=opened.ends_at)
 

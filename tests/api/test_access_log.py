@@ -6,13 +6,14 @@ from uuid import uuid4
 
 import pytest
 
+from domain.parties import ContactRole
 from domain.rounds import invitation_id
 from services.hashing import hashed, new_secret
 from services.people import MakePasswordLink
 from services.wiring import Services
 from tests.api.conftest import MARTAS_ID, Site
 from tests.api.test_rounds import issued
-from tests.cast import KENYA, Office, register
+from tests.cast import KENYA, Office, contact_of, register
 from tests.pages.conftest import a_link
 
 Lines = list[dict[str, Any]]
@@ -75,3 +76,5 @@ async def test_the_secret_of_a_link_is_never_in_it(
     exchanged = next(line for line in lines if line["method"] == "POST" and line["status"] == 303)
     assert exchanged["route"] == "/l/{secret}"
     assert exchanged["position"] is not None
+    contact = contact_of("KEN", ContactRole.OFFICIAL_CONTACT_POINT)
+    assert exchanged["person"] == str(contact.id), "whoever comes in is known by then"
