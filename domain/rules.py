@@ -140,7 +140,7 @@ def _unfit_choices(question: Question, value: object) -> str | None:
 
 def _unfit_text(value: str) -> str | None:
     if len(value) > TEXT_LIMIT:
-        return f"The answer has {len(value)} characters; at most {TEXT_LIMIT} fit."
+        return f"The answer is too long: at most {TEXT_LIMIT} characters fit."
     if _UNKEEPABLE.search(value):
         return "The answer holds characters that cannot be kept, such as control characters: take them out."
     return None

@@ -40,11 +40,15 @@ _TOLD = """
         WHERE notification_id > %(since)s AND notification_id <= %(position)s
           AND (topic = ANY(%(of_all)s) OR (topic = ANY(%(of_own)s) AND originator_id IN (
                 SELECT id FROM invitations WHERE party_id = ANY(%(owner_ids)s)
+                UNION ALL SELECT id FROM drafts WHERE party_id = ANY(%(owner_ids)s)
+                UNION ALL SELECT id FROM personal_links WHERE party_id = ANY(%(owner_ids)s)
                 UNION ALL SELECT unnest(%(owner_ids)s::uuid[]))))
         ORDER BY notification_id DESC LIMIT %(most)s
     ) AS e
     LEFT JOIN letters l ON l.id = e.id
-    LEFT JOIN invitations i ON i.id = coalesce(l.about, e.id)
+    LEFT JOIN drafts v ON v.id = e.id
+    LEFT JOIN personal_links k ON k.id = e.id
+    LEFT JOIN invitations i ON i.id = coalesce(l.about, v.invitation_id, k.invitation_id, e.id)
     LEFT JOIN rounds r ON r.id = coalesce(i.round_id, e.id)
     LEFT JOIN parties p ON p.id = coalesce(i.party_id, l.party_id, e.id)
     LEFT JOIN chemicals c ON c.id = e.id

@@ -1,11 +1,12 @@
 """The questionnaire as a party fills it in, the receipt, and what is said when it is too late."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from api.access import Rights, allowed, must_cover_invitation
+from api.access import Rights, allowed, must_cover_invitation, right_to
 from api.pages import drafts
 from api.pages.forms import give, new_key
 from api.pages.frame import Page, Visit, Visiting
@@ -55,6 +56,8 @@ async def send(visit: Visiting, right: Rights, invitation_id: UUID, lang: str = 
     await must_cover_invitation(right, invitation_id)
     sent = await visit.form()
     action = str(sent.get("action") or "send")
+    if action == "send":
+        await right_to(visit.request, Action.SUBMIT)  # before anything is said of the answers of others
     asked = action.removeprefix(SWITCH) if action.startswith(SWITCH) else lang
     sheet, saved = await _save(visit, invitation_id, asked, action)
     async with visit.look(after=saved.position) as page:
@@ -147,6 +150,7 @@ def _common(page: Page, invitation: Record, sheet: Sheet) -> dict[str, Any]:
         "may_save": page.may(Action.ANSWER, owner, invitation["id"]),
         "may_send": page.may(Action.SUBMIT, owner, invitation["id"]),
         "may_forward": page.may(Action.FORWARD, owner, invitation["id"]),
+        "may_see_history": page.may(Action.SEE_HISTORY, owner, invitation["id"]),
         "key": new_key(),
         "closed": invitation["state"] not in OPEN,
         "path": "",
@@ -165,7 +169,7 @@ async def _show(
     """Draw the sheet while an answer is awaited, and else how the questionnaire ended."""
     common = _common(page, invitation, sheet)
     if invitation["state"] in OPEN:
-        people = await _people(page, sheet)
+        people = await _people(page, [row for rows in sheet.draft.choices.values() for row in rows])
         return page.show(
             "answering/sheet.html", status, saved=saved, sending=sending, people=people, **common
         )
@@ -173,12 +177,23 @@ async def _show(
     asked = sheet.form.names_in(sheet.section)
     given = await gaps.answers(page.picture, invitation["id"])
     given = {name: value for name, value in given.items() if name in asked}
-    return page.show("answering/ended.html", 409 if refused else 200, refused=refused, given=given, **common)
+    draft = await drafts.newest(page, invitation)
+    in_order = [question.name for question in sheet.form.questions if question.name in asked]
+    unsent = draft.unsent(given, in_order) if invitation["state"] == "received" else []
+    return page.show(
+        "answering/ended.html",
+        409 if refused else 200,
+        refused=refused,
+        given=given,
+        unsent=unsent,
+        people=await _people(page, unsent),
+        **common,
+    )
 
 
-async def _people(page: Page, sheet: Sheet) -> dict[str, str]:
-    """Return the names of those between whose answers there is to choose, by how events call them."""
-    actors = {row["saved_by"] for rows in sheet.draft.choices.values() for row in rows}
+async def _people(page: Page, rows: Iterable[Record]) -> dict[str, str]:
+    """Return the names of those who saved answers, by how events call them."""
+    actors = {row["saved_by"] for row in rows}
     ids = {UUID(each.removeprefix("person:")): each for each in actors if each.startswith("person:")}
     names = await page.services.directory.names(list(ids)) if ids else {}
     return {ids[id]: name for id, name in names.items()}

@@ -1,6 +1,6 @@
 """The draft of a questionnaire, as a page shows it, and how what was changed on a page is saved."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -49,6 +49,11 @@ class Shown:
             for name, rows in self.kept.items()
             if any(row["version"] > page.drawn_from and row["page_id"] != page.id for row in rows)
         )
+
+    def unsent(self, given: Mapping[str, object], names: Iterable[str]) -> list[Record]:
+        """Return what is kept of these questions and is not in the answer that was ``given``."""
+        rows = [row for name in names for row in self.kept.get(name, ())]
+        return [row for row in rows if row["value"] not in (None, given.get(row["question"]))]
 
     def chosen(self, action: str) -> Changes:
         """Return the answer that a button chooses, by its question; nothing for other buttons."""

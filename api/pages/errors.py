@@ -8,9 +8,9 @@ from fastapi import Request
 from starlette.datastructures import FormData
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from api.pages import translations
+from api.pages import recorded, translations
 from api.pages.frame import address, here, templates
-from api.pages.translations import _, known, later
+from api.pages.translations import _, later
 from api.problems import Problem, without_secret
 from domain.access import Action, may
 from domain.refusals import Fault
@@ -143,7 +143,7 @@ def _detail(problem: Problem, request: Request) -> str:
     rule that refused, which are English."""
     if problem.detail == f"There is nothing at {request.url.path}.":
         return _("There is nothing at %(path)s.", path=request.url.path)
-    return known(str(problem.detail))
+    return recorded.refusal(problem.code, str(problem.detail))
 
 
 def _advice(problem: Problem, request: Request) -> Advice:

@@ -13,7 +13,7 @@ from starlette.datastructures import FormData
 
 from api.access import must_be_allowed
 from api.keys import read_key
-from api.pages import words
+from api.pages import recorded, words
 from api.pages.frame import Visit
 from api.pages.translations import _, known
 from api.problems import KINDS, of_refusal
@@ -95,7 +95,7 @@ class Filled:
     def refuse(self, answer: Answer) -> None:
         """Note why a command was refused."""
         refusal = RefusalRecord.model_validate_json(answer.reply)
-        self.faults.append(Fault(where="", what=known(refusal.message)))
+        self.faults.append(Fault(where="", what=recorded.refusal(refusal.code, refusal.message)))
         self.faults.extend(Fault(where=fault.where, what=known(fault.what)) for fault in refusal.faults)
         self.status = KINDS[refusal.kind].status if refusal.kind in KINDS else 422
 

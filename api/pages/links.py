@@ -135,7 +135,8 @@ async def forward(
         answer = await give(visit, command, visit.actor, form)
         if answer.outcome == "done":
             return visit.go(_path(invitation_id, section), answer.position, lang=lang)
-        filled.refuse(answer)
+        with speaking(lang):
+            filled.refuse(answer)
     async with visit.look() as page:
         return await _show_asked(page, invitation_id, section, lang, filled)
 

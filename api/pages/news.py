@@ -16,7 +16,9 @@ from api.pages.translations import _, ngettext
 from domain.access import Action, Role, Way
 from domain.aggregates import Aggregate
 from domain.chemicals import Chemical
+from domain.drafts import Draft
 from domain.letters import Letter
+from domain.links import PersonalLink
 from domain.parties import Party
 from domain.people import Account, Refusal
 from domain.programme import DeliveryPartner
@@ -67,6 +69,16 @@ _ALL: tuple[Kind, ...] = (
         "A questionnaire was escalated", "%(num)s questionnaires were escalated", n)),
     Kind(Invitation.Withdrawn, Action.SEE_INVITATIONS, _INVITATION, lambda n: ngettext(
         "A questionnaire was withdrawn", "%(num)s questionnaires were withdrawn", n)),
+    Kind(Draft.Begun, Action.SEE_INVITATIONS, _INVITATION, lambda n: ngettext(
+        "An answer was begun", "%(num)s answers were begun", n)),
+    Kind(Draft.Saved, Action.SEE_DRAFTS, _INVITATION, lambda n: ngettext(
+        "A draft of an answer was saved", "%(num)s times a draft of an answer was saved", n)),
+    Kind(PersonalLink.Forwarded, Action.SEE_LINKS, _INVITATION, lambda n: ngettext(
+        "A section was forwarded to a colleague", "%(num)s sections were forwarded to colleagues", n)),
+    Kind(PersonalLink.Exchanged, Action.SEE_LINKS, _INVITATION, lambda n: ngettext(
+        "A personal link was opened", "%(num)s times a personal link was opened", n)),
+    Kind(PersonalLink.Revoked, Action.SEE_LINKS, _INVITATION, lambda n: ngettext(
+        "A personal link was revoked", "%(num)s personal links were revoked", n)),
     Kind(Round.Opened, Action.SEE_ROUNDS, _ROUND, lambda n: ngettext(
         "A round was opened", "%(num)s rounds were opened", n)),
     Kind(Round.Extended, Action.SEE_ROUNDS, _ROUND, lambda n: ngettext(
@@ -101,6 +113,10 @@ _ALL: tuple[Kind, ...] = (
         "A role was changed", "%(num)s roles were changed", n)),
     Kind(Account.RoleEnded, Action.SEE_PEOPLE, _PERSON, lambda n: ngettext(
         "A role was ended", "%(num)s roles were ended", n)),
+    Kind(Account.PasswordLinkMade, Action.SEE_PEOPLE, _PERSON, lambda n: ngettext(
+        "A link to set a password was made", "%(num)s links to set a password were made", n)),
+    Kind(Account.PasswordSet, Action.SEE_PEOPLE, _PERSON, lambda n: ngettext(
+        "A password was set", "%(num)s passwords were set", n)),
     Kind(Account.Erased, Action.SEE_PEOPLE, _PERSON, lambda n: ngettext(
         "A person was erased from the directory", "%(num)s people were erased from the directory", n)),
     Kind(Refusal.CommandRefused, Action.SEE_PEOPLE, _PERSON, lambda n: ngettext(

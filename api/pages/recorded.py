@@ -1,11 +1,11 @@
 """Texts that other layers write into the log or say, and that the pages translate where they know them.
 
-Refusals that hold names, days or numbers are not here: they are shown in the English of their rule.
+Other refusals that hold names, days or numbers are shown in the English of their rule.
 """
 
 from collections.abc import Iterable
 
-from api.pages.translations import known, later, speaking
+from api.pages.translations import SOURCE, _, known, language, later, speaking
 from domain.refusals import Fault
 
 REASONS = (
@@ -32,9 +32,28 @@ ANSWER_FAULTS = (
     later("Write a date as year-month-day, such as 2016-09-30."),
     later("The answer does not fulfil the rule of this question."),
     later("This question does not apply, given the other answers: remove its answer."),
+    later("The answer is too long: at most 10000 characters fit."),
     later("The answer holds characters that cannot be kept, such as control characters: take them out."),
 )
 """What the rules say of an answer where the author of the form wrote no message."""
+
+REFUSALS = {
+    "already-received": later("The party has answered already. Nothing was stored."),
+    "withdrawn": later("The questionnaire was withdrawn. Nothing was stored."),
+    "link-ended": later(
+        "This link is not good any more. Nothing was changed. Ask the Secretariat for a new letter, or the "
+        "colleague who forwarded it for a new link."
+    ),
+    "too-many-colleagues": later(
+        "As many colleagues as can be asked at a time have a link to this questionnaire. Nobody was written "
+        "to. Withdraw a link that is not needed any more, then ask again."
+    ),
+    "not-drawn": later(
+        "The page does not fit what is saved. Nothing was saved. Open the questionnaire again."
+    ),
+}
+"""What the contact of a party can be refused by a rule whose own words hold numbers or what was asked, by
+the code of the rule. In English the rule's own words stand, which say more."""
 
 ACTORS = (later("workflow deadline"), later("service demo"), later("service synthesis"))
 """Who acts when it is no person."""
@@ -44,6 +63,11 @@ def translated(faults: Iterable[Fault], language: str) -> tuple[Fault, ...]:
     """Return what is wrong with answers in a language, where the author of the form wrote no message."""
     with speaking(language):
         return tuple(Fault(where=fault.where, what=known(fault.what)) for fault in faults)
+
+
+def refusal(code: str, message: str) -> str:
+    """Return why a rule refused something, in the language that is spoken now where we know it."""
+    return _(REFUSALS[code]) if code in REFUSALS and language() != SOURCE else known(message)
 
 
 def reason(text: str | None) -> str:

@@ -149,7 +149,7 @@ def test_it_refuses_text_that_cannot_be_kept(unkeepable: str) -> None:
 def test_it_refuses_a_text_that_is_too_long() -> None:
     form = form_with(ask("remark"))
     assert faults(form, {"remark": "x" * rules.TEXT_LIMIT}) == {}
-    assert "at most 10000 fit" in faults(form, {"remark": "x" * (rules.TEXT_LIMIT + 1)})["remark"]
+    assert "at most 10000 characters fit" in faults(form, {"remark": "x" * (rules.TEXT_LIMIT + 1)})["remark"]
 
 
 def test_it_refuses_an_answer_to_a_question_that_does_not_apply() -> None:

@@ -62,6 +62,8 @@ async def test_a_contact_answers_half_on_a_telephone_comes_back_and_sends(
     said = await laptop.text()
     assert AREA in said
     assert "More training" in said
+    assert "What was saved and not sent" not in said
+    assert await laptop.page.locator("main a[href*='/history/']").count() == 0, "a link opens no histories"
     assert (await services.store.read(Invitation, survey.kenya)).state is InvitationState.RECEIVED
 
     await go_in(laptop, path)
@@ -149,6 +151,27 @@ async def test_an_answer_is_not_sent_before_what_others_saved_meanwhile_was_seen
     assert "By a colleague" in await contact.text()
 
 
+async def test_what_was_saved_and_did_not_go_out_with_the_answer_stands_on_the_receipt(
+    hire: Hire, survey: Survey, services: Services, office: Office
+) -> None:
+    contact = await hire(None)
+    await open_link(contact, survey.kenya, "KEN")
+    answers = {"priority_areas": ["customs"]}
+    await office.do(SaveDraft(invitation_id=survey.kenya, answers=answers, page_id=uuid4()))
+    await office.do(
+        SaveDraft(invitation_id=survey.kenya, answers={"other_views": "In between"}, page_id=uuid4())
+    )
+    await office.do(SubmitResponse(invitation_id=survey.kenya, answers=answers))
+
+    await contact.open(f"/invitations/{survey.kenya}/answer")
+
+    assert await contact.heading() == "The answer has been received"
+    unsent = (await contact.text()).partition("What was saved and not sent")[2]
+    assert "In between" in unsent
+    assert AREA not in unsent
+    await contact.must_be_good()
+
+
 async def test_whoever_types_on_when_the_answer_is_in_is_told_so(
     hire: Hire, survey: Survey, office: Office
 ) -> None:
@@ -175,7 +198,7 @@ async def test_what_cannot_be_kept_is_named_and_all_else_is_saved(
 
     said = await contact.text()
     assert "This could not be saved; all else is" in said
-    assert "at most 10000 fit" in said
+    assert "at most 10000 characters fit" in said
     assert len(await contact.page.get_by_label(ELSE).input_value()) == 10_001
     assert await is_saved(services, survey, "priority_areas")
     assert await is_saved(services, survey, "other_views") is None

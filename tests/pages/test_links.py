@@ -12,6 +12,7 @@ from domain.rounds import Invitation
 from services.hashing import new_secret
 from services.letters import SendLetter
 from services.links import RevokeLink
+from services.rounds import WithdrawInvitation
 from services.wiring import Services
 from tests.cast import Office, Postbox
 from tests.pages.conftest import ELSEWHERE, Hire, Reader, Survey, a_link, caught_up, open_link
@@ -117,6 +118,12 @@ async def test_a_contact_asks_a_colleague_who_answers_one_section_until_it_is_wi
     assert "Not for the colleague." not in await colleague.page.content()
     if scripts:
         await colleague.must_be_good()
+    sent = await colleague.page.request.post(
+        f"{colleague.site}/invitations/{survey.kenya}/answer",
+        form={"action": "send"},
+        headers={"Sec-Fetch-Site": "same-origin"},
+    )
+    assert sent.status == 403, "nobody learns from the faults what the other sections ask"
     await colleague.page.locator("#priority_areas-1").check()
     await colleague.press("Save and go on later")
     assert "Your answers are saved." in await colleague.text()
@@ -146,6 +153,22 @@ async def test_whom_to_ask_is_said_in_full_and_in_the_language_of_the_page(
     assert "Indiquez une adresse électronique" in await reader.text()
     assert await reader.page.get_by_label("Nom du collègue").input_value() == "Njeri Kamau"
     await reader.must_be_good()
+
+
+async def test_what_a_rule_refuses_is_said_in_the_language_of_the_page(
+    reader: Reader, survey: Survey, office: Office
+) -> None:
+    await open_link(reader, survey.kenya, "KEN", "?lang=es")
+    await reader.page.get_by_role("button", name="Preguntar a un colega").first.click()
+    await reader.page.get_by_label("Nombre del colega").fill("Njeri Kamau")
+    await reader.page.get_by_label("Correo electrónico del colega").fill("njeri@example.org")
+    await office.do(WithdrawInvitation(invitation_id=survey.kenya, reason="Sent in error."))
+
+    await reader.press("Escribir al colega")
+
+    said = await reader.text()
+    assert "El cuestionario se ha retirado. No se ha guardado nada." in said
+    assert "was withdrawn" not in said
 
 
 async def test_pressing_twice_asks_once(hire: Hire, survey: Survey, services: Services) -> None:

@@ -1,16 +1,19 @@
 """What changed since a reader was last here: kept through reloads, moved on when the visit ends."""
 
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from domain.access import Grant, Role
 from domain.rounds import Due
+from services.drafts import SaveDraft
+from services.entrance import Entrance
+from services.links import RevokeLink
 from services.news import ABSENCE, News
 from services.people import ErasePerson
 from services.rounds import ExtendInvitation, SubmitResponse, WithdrawInvitation
 from services.wiring import Services
-from tests.cast import NOW, Office, hired, speaker
-from tests.pages.conftest import AISHA, KOFI, Hire, Reader, Survey
+from tests.cast import KENYA, NOW, PERU, Office, hired, speaker
+from tests.pages.conftest import AISHA, KOFI, Hire, Reader, Survey, a_link
 
 MINUTE = timedelta(minutes=1)
 
@@ -116,6 +119,32 @@ async def test_a_contact_is_told_of_their_own_party_alone(
         assert "A party was given more time: Kenya" in said
         assert not [word for word in ("Invitation", "letter", "role", "round was opened") if word in said]
     assert "was given more time: Peru" not in await contact.text()
+
+
+async def test_drafts_links_and_passwords_are_news_to_those_who_may_know_of_them(
+    hire: Hire, survey: Survey, services: Services, office: Office
+) -> None:
+    person, grant = speaker("KEN")
+    await hired(services, person, grant)
+    id, _ = await a_link(services, survey.kenya)
+    await office.do(SaveDraft(invitation_id=survey.kenya, answers={"other_views": "Half"}, page_id=uuid4()))
+    await office.do(RevokeLink(link_id=id, reason="It went to the wrong address."))
+    await Entrance(services).set_password(person.id, "seven horses in the rain", office.now)
+    begun, saved = "An answer was begun", "A draft of an answer was saved"
+    revoked, password = "A personal link was revoked", "A password was set"
+    manager = (await office.with_person("Ilse", Grant(role=Role.PROGRAMME_MANAGER))).id
+    peru = (await office.with_person("Rosa", Grant(role=Role.PARTY_CONTACT, owner_id=PERU))).id
+    kenya = (await office.with_person("Wanjiru", Grant(role=Role.PARTY_CONTACT, owner_id=KENYA))).id
+    for who, known in (
+        (AISHA.id, {begun, saved, revoked, password}),
+        (manager, {begun, revoked}),
+        (kenya, {begun, saved, revoked}),
+        (peru, set[str]()),
+    ):
+        reader = await hire(who)
+        await reader.open("/news")
+        said = await reader.text()
+        assert {words for words in (begun, saved, revoked, password) if words in said} == known
 
 
 async def test_a_group_and_the_list_behind_it_count_the_same(
