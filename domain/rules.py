@@ -22,7 +22,8 @@ from domain.refusals import Fault
 QUESTION_LIMIT = 300
 """Most questions in one form."""
 TEXT_LIMIT = 10_000
-"""Longest answer in words, in characters."""
+"""Longest answer in words, in characters; what is longer is refused in the same words each time, which pages
+translate."""
 NUMBER_LIMIT = 10**15
 """Numbers from here on are not exact in every program that may read them."""
 
@@ -140,7 +141,7 @@ def _unfit_choices(question: Question, value: object) -> str | None:
 
 def _unfit_text(value: str) -> str | None:
     if len(value) > TEXT_LIMIT:
-        return f"The answer is too long: at most {TEXT_LIMIT} characters fit."
+        return "The answer is too long: at most 10000 characters fit."
     if _UNKEEPABLE.search(value):
         return "The answer holds characters that cannot be kept, such as control characters: take them out."
     return None
