@@ -30,6 +30,27 @@ def forms(string: str | tuple[str, ...] | list[str] | None) -> list[str]:
     return [string] if isinstance(string, str) else list(string or ("",))
 
 
+@pytest.mark.parametrize("language", ["es", "fr"])
+def test_every_text_has_a_translation_with_the_same_holes(language: str) -> None:
+    path = translations.FOLDER / language / "LC_MESSAGES" / "mandate.po"
+    wanted_texts = {(m.context, forms(m.id)[0]): m for m in extraction.texts() if m.id}
+    catalogue = dict(extraction.catalogues())[path]
+    there = {(m.context, forms(m.id)[0]): m for m in catalogue if m.id}
+    assert there.keys() == wanted_texts.keys(), "run: python -m api.pages.extraction, then translate"
+    for key, message in there.items():
+        assert not message.fuzzy, key
+        assert len(forms(message.string)) == (1 if isinstance(message.id, str) else catalogue.num_plurals)
+        holes = set(HOLE.findall(" ".join(forms(message.id))))
+        for said in forms(message.string):
+            assert said.strip(), f"{key} has no translation"
+            assert set(HOLE.findall(said)) <= holes | {"num"}, key
+            assert not re.search(r"%(?!\(\w+\)s|%)", said), key
+        # A language may say "one party" without the number, and no language may for many.
+        assert set(HOLE.findall(forms(message.string)[-1])) == set(HOLE.findall(forms(message.id)[-1])), key
+        for said in forms(message.string):
+            assert re.findall(r"<[^>]+>", said) == re.findall(r"<[^>]+>", forms(message.id)[-1]), key
+
+
 def test_texts_that_other_layers_write_are_still_written_there() -> None:
     source = "".join(
         path.read_text(encoding="utf-8")
