@@ -55,7 +55,7 @@ async def send(visit: Visiting, right: Rights, invitation_id: UUID, lang: str = 
     """Save what was typed; then hand it in, or show it again: in another language, or with its faults."""
     await must_cover_invitation(right, invitation_id)
     sent = await visit.form()
-    action = str(sent.get("action") or "send")
+    action = str(sent.get("action") or "update")
     if action == "send":
         await right_to(visit.request, Action.SUBMIT)  # before anything is said of the answers of others
     asked = action.removeprefix(SWITCH) if action.startswith(SWITCH) else lang
