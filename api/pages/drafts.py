@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from starlette.datastructures import FormData
 
+from api.http import newest_position
 from api.pages.forms import give, read_uuid
 from api.pages.frame import Page, Visit
 from domain import drafts as domain
@@ -71,6 +72,7 @@ class Saved:
     """How a saving ended."""
 
     position: int | None = None
+    """How far the tables must have come to hold what is saved; None when it was refused."""
     faults: tuple[Fault, ...] = ()
     """The answers that cannot be kept; all others are saved."""
     refusal: RefusalRecord | None = None
@@ -110,7 +112,7 @@ async def save(
     wrong = {fault.where for fault in faults}
     answers: dict[str, Any] = {name: value for name, value in changed.items() if name not in wrong}
     if not answers:
-        return Saved(faults=faults)
+        return Saved(await newest_position(visit.request), faults)
     command = SaveDraft(
         invitation_id=invitation_id,
         answers=answers,
@@ -124,4 +126,6 @@ async def save(
     answer = await give(visit, command, visit.actor, FormData())
     if answer.outcome == "refused":
         return Saved(refusal=RefusalRecord.model_validate_json(answer.reply))
-    return Saved(answer.position, faults)
+    # Nothing is recorded when all of it was saved a moment ago, as by a page that saves while it is left. The
+    # tables may be behind that, and what is shown or sent next must have it.
+    return Saved(answer.position or await newest_position(visit.request), faults)

@@ -1,15 +1,24 @@
 """A contact answers half of a questionnaire, comes back, and goes on: alone or with others."""
 
+import asyncio
 import re
-from uuid import uuid4
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from playwright.async_api import expect
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
+from api.stack.postgres import PostgresServer
 from domain.drafts import Draft, draft_id
 from domain.rounds import Invitation, InvitationState
+from projections.runner import schema_name
 from services.drafts import SaveDraft
 from services.rounds import SubmitResponse
+from services.settings import Settings
 from services.wiring import Services
 from tests.cast import Office
 from tests.pages.conftest import Hire, Reader, Survey, a_link, open_link
@@ -128,6 +137,46 @@ async def test_two_people_write_at_once_and_choose(hire: Hire, survey: Survey, s
     await other.page.get_by_role("button", name="Take this answer").nth(1).click()
     assert await other.page.get_by_label(ELSE).input_value() == "From the other"
     assert await is_saved(services, survey, "other_views") == "From the other"
+
+
+async def test_what_a_page_saved_while_it_was_left_is_in_the_answer_that_it_sends(
+    hire: Hire, survey: Survey, office: Office, postgres: PostgresServer, settings: Settings
+) -> None:
+    contact = await hire(None, java_script_enabled=False)
+    await open_link(contact, survey.kenya, "KEN")
+    await tick(contact, 1)
+    await contact.press("Show the questions that follow from my answers")
+    await contact.page.get_by_label(ELSE).fill("On leaving")
+    page_id = UUID(await contact.page.locator("input[name=page_id]").first.input_value())
+    drawn_from = int(await contact.page.locator("input[name=drawn_from]").first.input_value())
+    saving = SaveDraft(
+        invitation_id=survey.kenya,
+        answers={"other_views": "On leaving"},
+        page_id=page_id,
+        drawn_from=drawn_from,
+    )
+
+    async with tables_behind(postgres, settings):
+        await office.do(saving)
+        pressed = asyncio.create_task(contact.press("Send the answer"))
+        await asyncio.wait([pressed], timeout=2)
+    await pressed
+
+    assert await contact.heading() == "The answer has been received"
+    sent, _, unsent = (await contact.text()).partition("What was saved and not sent")
+    assert "On leaving" in sent
+    assert not unsent
+
+
+@asynccontextmanager
+async def tables_behind(postgres: PostgresServer, settings: Settings) -> AsyncIterator[None]:
+    """Keep the tables from following the log for a while."""
+    database = str(conninfo_to_dict(settings.writer_url)["dbname"])
+    url = postgres.url("mandate_projector", database)
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        table = sql.Identifier(schema_name(), "position")
+        await connection.execute(sql.SQL("SELECT FROM {} FOR UPDATE").format(table))
+        yield
 
 
 async def test_an_answer_is_not_sent_before_what_others_saved_meanwhile_was_seen(
