@@ -1,10 +1,10 @@
 """People and their roles: who may act, since when, and what was refused to them."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import ValidationError
 
 from api.access import allowed
@@ -19,6 +19,10 @@ from services.directory import Person
 from services.people import ChangeRole, EndRole, ErasePerson, GrantRole, OpenAccount
 
 router = APIRouter()
+
+ON_A_PAGE = 200
+MOST = 10_000
+"""How many people are put in order by their names, which only the directory knows."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,12 @@ class Owner:
 
 
 @router.get("/people", dependencies=[allowed(Action.SEE_PEOPLE)])
-async def everybody(visit: Visiting) -> Response:
-    """List the people who have an account."""
+async def everybody(
+    visit: Visiting, role: str = "", before: Annotated[int, Query(ge=0, lt=10**6)] = 0
+) -> Response:
+    """List the people who have an account, or those who hold a role, after ``before`` others."""
     async with visit.look() as page:
-        return await _list(page, Filled({}))
+        return await _list(page, Filled({}), role if role in set(Role) else "", before)
 
 
 @router.post("/people", dependencies=[allowed(Action.MANAGE_PEOPLE)])
@@ -49,7 +55,7 @@ async def open_account(visit: Visiting) -> Response:
     """Write somebody into the directory, and open their account."""
     form = await visit.form()
     filled = Filled.of(form)
-    entry = filled.entry("Give the person’s name.", "Give a mail address, such as ana@example.org.")
+    entry = filled.entry(_("Give the person’s name."), _("Give a mail address, such as ana@example.org."))
     if entry is not None:
         person_id = new_person_id(visit.actor, key_of(form))
         answer = await give(visit, OpenAccount(person_id=person_id, entry=entry), visit.actor, form)
@@ -59,13 +65,18 @@ async def open_account(visit: Visiting) -> Response:
         return await _list(page, filled)
 
 
-async def _list(page: Page, filled: Filled) -> Response:
-    rows = await access.accounts(page.picture)
+async def _list(page: Page, filled: Filled, role: str = "", before: int = 0) -> Response:
+    rows = await access.accounts(page.picture, role=role or None, limit=MOST)
     names = await page.services.directory.names([row["person_id"] for row in rows])
     return page.show(
         "people/list.html",
         filled.status,
-        rows=sorted(rows, key=lambda row: names.get(row["person_id"], "\uffff")),
+        rows=sorted(rows, key=lambda row: names.get(row["person_id"], "\uffff"))[before:][:ON_A_PAGE],
+        total=len(rows),
+        role=role,
+        roles=list(Role),
+        before=before,
+        step=ON_A_PAGE,
         names=names,
         owners=await _owners(page),
         numbers=await access.numbers(page.picture),

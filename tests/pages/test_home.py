@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from api.access import PLAIN_COOKIE
-from domain.access import Grant, Role
+from domain.access import OWNERS, Grant, Role
 from domain.aggregates import identify
 from domain.programme import delivery_partner_id
 from services import reference
@@ -75,6 +75,25 @@ async def test_each_role_has_its_home_now_and_before(
         path = str(await link.get_attribute("href"))
         answer = await reader.page.request.get(reader.site + path)
         assert answer.status == 200, f"{role} cannot open {path}"
+
+
+@pytest.mark.parametrize("role", sorted(OWNERS))
+async def test_no_page_leads_its_reader_to_what_they_may_not_open(
+    hire: Hire, survey: Survey, centre: None, services: Services, office: Office, role: Role
+) -> None:
+    await office.do(reference.chemicals()[0].listing())
+    reader = await hire((await somebody(services, office, role)).id)
+    await reader.open("/")
+    for page in await links(reader, "nav.menu a"):
+        await reader.open(page)
+        for path in await links(reader, "main a[href^='/']"):
+            answer = await reader.page.request.get(reader.site + path)
+            assert answer.status == 200, f"{role} is led from {page} to {path}"
+
+
+async def links(reader: Reader, where: str) -> list[str]:
+    """Return where the links in a part of the page lead."""
+    return [str(await link.get_attribute("href")) for link in await reader.page.locator(where).all()]
 
 
 async def test_whoever_has_several_roles_finds_the_parts_of_each(

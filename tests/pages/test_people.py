@@ -1,7 +1,9 @@
 """An administrator looks after people; an auditor looks on."""
 
+import asyncio
 from uuid import uuid4
 
+from api.pages.people import ON_A_PAGE
 from domain.access import Grant, Role
 from domain.parties import ContactRole
 from domain.people import Account
@@ -99,3 +101,20 @@ async def test_a_contact_is_given_an_account(administrator: Reader, office: Offi
     await administrator.press("Open the account")
     assert await administrator.heading() == contact.name
     assert await administrator.page.locator("summary", has_text="Give a role").count() == 1
+
+
+async def test_the_list_of_people_is_light_and_shows_those_of_one_role(
+    administrator: Reader, office: Office
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        for number in range(ON_A_PAGE + 1):
+            grant = Grant(role=Role.DONOR_CONTACT, owner_id=uuid4())
+            group.create_task(office.with_person(f"Donor{number:03}", grant))
+    await administrator.open("/")
+    await administrator.follow("donor contact")
+    assert f"{ON_A_PAGE + 1} people" in await administrator.text()
+    assert await administrator.page.locator("tbody tr").count() == ON_A_PAGE
+    await administrator.must_be_good()
+    await administrator.follow("More people")
+    assert await administrator.page.locator("tbody tr").count() == 1
+    assert f"Donor{ON_A_PAGE:03}" in await administrator.text()

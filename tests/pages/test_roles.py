@@ -62,8 +62,9 @@ async def test_a_contact_who_signs_in_finds_what_is_asked_of_their_party_alone(
     contact = await hire(person.id, viewport={"width": 360, "height": 740})
     await contact.open("/")
     asked = " ".join((await contact.page.locator("[data-fresh=own]").inner_text()).split())
-    assert "Kenya Needs survey" in asked
+    assert "Needs survey Awaiting answer" in asked
     assert "Peru" not in asked
+    assert await contact.page.locator("main p.over").inner_text() == "Kenya"
     await contact.must_be_good()
     for path in (f"/invitations/{survey.kenya}", f"/history/{survey.kenya}", "/parties/KEN", "/parties/PER"):
         assert (await contact.open(path)).status == 200, path
