@@ -34,9 +34,11 @@ SECRET_TABLES = (
     "passwords",
     "password_links",
     "identities",
+    "checkpoint_letters",
     "links",
     "sessions",
     "tokens",
+    "news",
     "tries",
 )
 
@@ -213,6 +215,8 @@ async def left_in_the_directory(services: Services, person_id: UUID) -> int:
         "passwords": ("person_id",),
         "password_links": ("person_id",),
         "identities": ("person_id",),
+        "checkpoint_letters": ("person_id",),
+        "news": ("person_id",),
         "sessions": ("person_id",),
         "tokens": ("person_id",),
         "links": ("contact_id", "holder_id"),
