@@ -5,7 +5,7 @@ nothing and loading that was interrupted goes on where it stopped. Only the live
 
 What is real and what is not: parties, Annex III and the centres are facts with their sources. The totals of
 the survey of 2016 are published; which party answered what is not, and is synthesised from the totals. The
-contacts and the staff are invented.
+contacts, the staff and all contributions are invented.
 """
 
 import asyncio
@@ -14,8 +14,10 @@ from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
 from uuid import UUID
 
+from api import demo_funding
 from domain.access import Grant, Role
 from domain.aggregates import Stamp, identify
+from domain.contributions import donor_id
 from domain.parties import Category, ContactRole, party_id
 from domain.programme import delivery_partner_id
 from domain.questionnaires import Questionnaire
@@ -58,7 +60,7 @@ GUESTS = (
     ),
     (
         Person(identify("guest", "donor"), "Ingrid Solberg", "ingrid@example.org", role="donor contact"),
-        Grant(role=Role.DONOR_CONTACT, owner_id=identify("demo", "donor")),
+        Grant(role=Role.DONOR_CONTACT, owner_id=donor_id("NOR")),
     ),
 )
 """Invented people of a delivery partner and of a donor. That they have a role lets one sign in as them."""
@@ -66,6 +68,7 @@ SPEAKER = "KEN"
 """As the official contact point of this party one may sign in, too."""
 
 MANAGER = f"person:{STAFF[0].id}"
+FINANCE = f"person:{STAFF[1].id}"
 SERVICE = "service:demo"
 """Who opens the accounts: nobody gives a role to themselves."""
 SYNTHESIS = "service:synthesis"
@@ -90,6 +93,7 @@ async def load(settings: Settings, report: Report) -> None:
         await demo.roles()
         questionnaire_id = await demo.questionnaire()
         await demo.round_of_2016(questionnaire_id)
+        await demo.money()
         await demo.live_round(questionnaire_id)
 
 
@@ -198,6 +202,15 @@ class _Demo:
         )
         await self._all(commands, by=SYNTHESIS)
         self._report(f"answers of {len(answers)} parties, synthesised from the published totals")
+
+    async def money(self) -> None:
+        funds = 0
+        for number, stage in enumerate(demo_funding.stages()):
+            funds = funds or len(stage)
+            keyed = ((("money", number, place), command) for place, command in enumerate(stage))
+            await self._all(keyed, by=FINANCE)
+        count = len(demo_funding.PLEDGES) + 1
+        self._report(f"{funds} trust funds, with {count} contributions and what was done with them, invented")
 
     async def live_round(self, questionnaire_id: UUID) -> None:
         now = datetime.now(UTC)

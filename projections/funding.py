@@ -401,6 +401,18 @@ async def contribution(picture: Picture, id: UUID) -> Record | None:
     return found[0] if found else None
 
 
+async def notices(picture: Picture, owner_ids: Sequence[UUID] | None = None) -> list[str]:
+    """Return the notes that every page with contributions must carry."""
+    rows = await picture.all(
+        """
+        SELECT DISTINCT notice FROM contributions WHERE notice IS NOT NULL
+            AND (%(owner_ids)s::uuid[] IS NULL OR donor_id = ANY(%(owner_ids)s)) ORDER BY notice
+        """,
+        owner_ids=None if owner_ids is None else list(owner_ids),
+    )
+    return [row["notice"] for row in rows]
+
+
 async def receipts(picture: Picture, contribution_id: UUID) -> list[Record]:
     """Return the receipts of a contribution that stand."""
     return await picture.all(
@@ -425,28 +437,64 @@ async def movements(
     ``amount`` is what moved in all, ``part`` how much of it is money of that contribution, ``left`` what no
     later movement has taken on, and ``position`` the event that recorded it.
     """
+    return await _movements(
+        picture, fund_id=fund_id, contribution_id=contribution_id, before=before, limit=limit
+    )
+
+
+async def movement(picture: Picture, fund_id: UUID, id: UUID) -> Record | None:
+    """Return one movement of a fund."""
+    found = await _movements(picture, fund_id=fund_id, id=id)
+    return found[0] if found else None
+
+
+async def movements_on(picture: Picture, fund_id: UUID, of: UUID) -> list[Record]:
+    """Return the movements that stand on another one, or take it back, newest first."""
+    return await _movements(picture, fund_id=fund_id, of=of)
+
+
+_OPEN = ("fund_id", "contribution_id", "before", "id", "of")
+
+
+async def _movements(picture: Picture, limit: int = 500, **wanted: Any) -> list[Record]:
     return await picture.all(
         """
         SELECT m.fund_id, m.id, m.number, m.kind, m.of, m.amount, m.day, m.recorded_at, m.note, m.programme,
             m.theme, m.region, m.activity_id, m.rate, m.rate_on, m.rate_source, m.reverses, m.reversed_by,
-            f.code AS fund, f.currency, p.part, p.position, m.amount - coalesce((
+            f.code AS fund, f.currency, p.part, p.position, p.contribution_id, m.amount - coalesce((
                 SELECT sum(o.amount) FROM movements o WHERE o.fund_id = m.fund_id AND o.of = m.id
                     AND o.reversed_by IS NULL AND o.kind = ANY(%(taking)s)
-            ), 0) AS left
+            ), 0) AS left,
+            EXISTS (SELECT FROM receipts r WHERE r.id = m.id AND r.rate IS NOT NULL) AS exchanged
         FROM movements m JOIN trust_funds f ON f.id = m.fund_id
         JOIN (
             SELECT fund_id, movement_id, min(position) AS position,
-                sum(greatest(abs(received), abs(free), reserved, committed, spent, support_cost)) AS part
+                min(contribution_id::text)::uuid AS contribution_id,
+                sum(greatest(abs(received), abs(free), abs(reserved), abs(committed), abs(spent))) AS part
             FROM postings WHERE (%(fund_id)s::uuid IS NULL OR fund_id = %(fund_id)s)
                 AND (%(contribution_id)s::uuid IS NULL OR contribution_id = %(contribution_id)s)
             GROUP BY 1, 2
         ) p ON p.fund_id = m.fund_id AND p.movement_id = m.id
-        WHERE %(before)s::bigint IS NULL OR m.number < %(before)s
+        WHERE (%(before)s::bigint IS NULL OR m.number < %(before)s)
+            AND (%(id)s::uuid IS NULL OR m.id = %(id)s)
+            AND (%(of)s::uuid IS NULL OR m.of = %(of)s OR m.reverses = %(of)s)
         ORDER BY m.number DESC LIMIT %(limit)s
         """,
-        fund_id=fund_id,
-        contribution_id=contribution_id,
-        before=before,
         limit=limit,
         taking=[kind for kind in MovementKind if takes_on(kind)],
+        **(dict.fromkeys(_OPEN) | wanted),
+    )
+
+
+async def parts(picture: Picture, fund_id: UUID, movement_id: UUID) -> list[Record]:
+    """Return whose money a movement moved, and how much of each."""
+    return await picture.all(
+        """
+        SELECT p.contribution_id, d.name AS donor, c.programme, c.theme, c.region, c.activity_id,
+            greatest(abs(p.received), abs(p.free), abs(p.reserved), abs(p.committed), abs(p.spent)) AS part
+        FROM postings p JOIN contributions c ON c.id = p.contribution_id JOIN donors d ON d.id = c.donor_id
+        WHERE p.fund_id = %(fund_id)s AND p.movement_id = %(movement_id)s ORDER BY part DESC, d.name
+        """,
+        fund_id=fund_id,
+        movement_id=movement_id,
     )

@@ -1,4 +1,4 @@
-"""Readers of the public facts that the service ships: parties, chemicals, regional centres, a survey.
+"""Readers of the public facts that the service ships: parties, chemicals, centres, trust funds, a survey.
 
 The tables are CSV files in the package ``domain.reference``, each row with its source. Every row is checked
 when a table is first read; a damaged table is refused with the row and the column, and nothing is taken
@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from io import StringIO
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -25,9 +25,11 @@ from pydantic import (
 )
 
 from domain.chemicals import ChemicalCategory, Listing, chemical_id
+from domain.funding import FundParticulars
 from domain.parties import Category, Iso3, Language, Particulars, Region, known_time_zones
 from domain.programme import PartnerParticulars, PartnerType
 from services.chemicals import DelistChemical, ListChemical
+from services.funding import EstablishFund
 from services.parties import RegisterParty
 from services.programme import RegisterDeliveryPartner
 
@@ -183,6 +185,22 @@ class CentreRow(Row):
         return RegisterDeliveryPartner(centre_id=self.id, **_shared_facts(self, PartnerParticulars))
 
 
+class TrustFundRow(Row):
+    """A trust fund of one of the three conventions, as trust_funds.csv has it."""
+
+    code: Text
+    name: Text
+    convention: Text
+    kind: Literal["assessed", "voluntary"]
+    currency: Text
+    source: Text
+    confidence: Text
+
+    def establishment(self) -> EstablishFund:
+        """Return the command that establishes the fund."""
+        return EstablishFund(**_shared_facts(self, FundParticulars))
+
+
 class SurveyRow(Row):
     """How many parties of each region named one priority area in 2016, as published."""
 
@@ -278,6 +296,12 @@ def chemicals() -> tuple[ChemicalRow, ...]:
 def centres() -> tuple[CentreRow, ...]:
     """Return the regional centres and the offices of FAO and UNEP."""
     return _read("regional_centres.csv", CentreRow, key="id")
+
+
+@cache
+def trust_funds() -> tuple[TrustFundRow, ...]:
+    """Return the trust funds of the three conventions."""
+    return _read("trust_funds.csv", TrustFundRow, key="code")
 
 
 @cache

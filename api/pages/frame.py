@@ -42,6 +42,8 @@ MENU = (
     ("/chemicals", later("Annex III"), Action.SEE_REFERENCE),
     ("/delivery-partners", later("Delivery partners"), Action.SEE_REFERENCE),
     ("/evidence", later("Evidence"), Action.SEE_HISTORY),
+    ("/funds", later("Funds"), Action.SEE_FUNDS),
+    ("/contributions", later("Contributions"), Action.SEE_CONTRIBUTIONS),
     ("/people", later("People"), Action.SEE_PEOPLE),
 )
 

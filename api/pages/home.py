@@ -10,9 +10,10 @@ from fastapi import APIRouter, Response
 from api.access import allowed, right_to
 from api.pages import news
 from api.pages.frame import Page, Visiting
+from api.pages.funding import ACCOUNTS, bar, earmark
 from api.pages.gaps import needs_of
 from domain.access import Action, Role
-from projections import access, letters, programme, rounds
+from projections import access, funding, letters, programme, rounds
 from projections.reading import Record
 from services.history import Checkpoints
 
@@ -72,7 +73,7 @@ async def _manager(page: Page) -> Facts:
 
 
 async def _finance_officer(page: Page) -> Facts:
-    return {}
+    return {"funds": await funding.funds(page.picture), "bar": bar, "accounts": ACCOUNTS}
 
 
 async def _auditor(page: Page) -> Facts:
@@ -105,7 +106,8 @@ async def _delivery_partner(page: Page) -> Facts:
 
 
 async def _donor_contact(page: Page) -> Facts:
-    return {}
+    rows = await funding.contributions(page.picture, _held_for(page, Role.DONOR_CONTACT))
+    return {"contributions": rows, "earmark": earmark}
 
 
 def _held_for(page: Page, role: Role) -> list[UUID]:
