@@ -228,14 +228,14 @@ class Office:
     async def with_money(self, received: str = "113000", earmark: Earmark | None = None) -> UUID:
         """Let Norway promise money to RVTF and pay all of it; return the contribution."""
         id = await self.with_contribution(pledged=received, earmark=earmark)
-        await self.do(
-            RecordReceipt(
-                id=uuid4(),
-                contribution_id=id,
-                paid=Money.of(received, "USD"),
-                received_on=date(2026, 2, 1),
-            )
-        )
+        await self.with_receipt(id, received)
+        return id
+
+    async def with_receipt(self, contribution_id: UUID, paid: str, id: UUID | None = None) -> UUID:
+        """Let dollars of a contribution come in; return the receipt."""
+        id = id or uuid4()
+        money, on = Money.of(paid, "USD"), date(2026, 2, 1)
+        await self.do(RecordReceipt(id=id, contribution_id=contribution_id, paid=money, received_on=on))
         return id
 
 

@@ -32,12 +32,13 @@ from tests.api.test_rounds import QUESTIONNAIRE
 from tests.api.test_rounds import issued as issue
 from tests.cast import KENYA, PERU, Office, hired, session_of, speaker
 
-CONTRIBUTION = identify("tests", "contribution")
+CONTRIBUTION, MOVEMENT = identify("tests", "contribution"), identify("tests", "movement")
 GOOD = {"answers": {"areas": ["customs"]}}
 PLACES = {"party": "KEN", "role": "official_contact_point", "position": "1", "form_version": "1"}
 PLACES |= {"iso3": "KEN", "option": "customs", "region": "Africa", "section": "needs"}
 PLACES |= {"kind": "party", "path": "0/000.p/1"}
-"""What stands in a path for what is no id."""
+PLACES |= {"movement": str(MOVEMENT), "deed": "reverse"}
+"""What stands in a path for what is no id, or not the id of its subject."""
 
 
 def actions(dependant: Dependant) -> Iterator[Action]:
@@ -103,6 +104,7 @@ async def holder(site: Site, office: Office, role: Role) -> UUID:
     centre = reference.centres()[0]
     await office.do(centre.registration())
     await office.with_contribution(CONTRIBUTION)
+    await office.with_receipt(CONTRIBUTION, "113000", MOVEMENT)
     owners = {
         Role.PARTY_CONTACT: KENYA,
         Role.DELIVERY_PARTNER: delivery_partner_id(centre.id),
