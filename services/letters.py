@@ -193,7 +193,7 @@ _TO_COLLEAGUE = {
     "en": Words(
         "{asked_by} asks you to answer “{section}”",
         "{asked_by} asks you to answer the section “{section}” of the questionnaire “{round}”, which the "
-        "Secretariat of the Rotterdam Convention has sent to {party}. An answer is in time until {due}. "
+        "Secretariat of the Rotterdam Convention has sent to {party}. The due date is {due}. "
         "{asked_by} sends it in, with the other sections. This link is for you alone, and for that section:",
         button="Open the section",
     ),
