@@ -537,7 +537,7 @@ def must_bear_nothing(fund: TrustFund, id: UUID) -> None:
     if later:
         raise NotAllowed(
             "movements-stand-on-it",
-            f"{len(later)} later movements stand on this one. Reverse them first. Nothing was stored.",
+            "Later movements stand on this one. Reverse them first. Nothing was stored.",
             faults=tuple(later),
         )
 
