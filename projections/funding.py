@@ -490,7 +490,8 @@ async def parts(picture: Picture, fund_id: UUID, movement_id: UUID) -> list[Reco
     """Return whose money a movement moved, and how much of each."""
     return await picture.all(
         """
-        SELECT p.contribution_id, d.name AS donor, c.programme, c.theme, c.region, c.activity_id,
+        SELECT p.contribution_id, d.name AS donor, d.code AS donor_code, d.party_id, c.programme, c.theme,
+            c.region, c.activity_id,
             greatest(abs(p.received), abs(p.free), abs(p.reserved), abs(p.committed), abs(p.spent)) AS part
         FROM postings p JOIN contributions c ON c.id = p.contribution_id JOIN donors d ON d.id = c.donor_id
         WHERE p.fund_id = %(fund_id)s AND p.movement_id = %(movement_id)s ORDER BY part DESC, d.name

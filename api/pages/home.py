@@ -73,7 +73,12 @@ async def _manager(page: Page) -> Facts:
 
 
 async def _finance_officer(page: Page) -> Facts:
-    return {"funds": await funding.funds(page.picture), "bar": bar, "accounts": ACCOUNTS}
+    return {
+        "funds": await funding.funds(page.picture),
+        "notices": await funding.notices(page.picture),
+        "bar": bar,
+        "accounts": ACCOUNTS,
+    }
 
 
 async def _auditor(page: Page) -> Facts:
@@ -106,8 +111,12 @@ async def _delivery_partner(page: Page) -> Facts:
 
 
 async def _donor_contact(page: Page) -> Facts:
-    rows = await funding.contributions(page.picture, _held_for(page, Role.DONOR_CONTACT))
-    return {"contributions": rows, "earmark": earmark}
+    owners = _held_for(page, Role.DONOR_CONTACT)
+    return {
+        "contributions": await funding.contributions(page.picture, owners),
+        "notices": await funding.notices(page.picture, owners),
+        "earmark": earmark,
+    }
 
 
 def _held_for(page: Page, role: Role) -> list[UUID]:
