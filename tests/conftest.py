@@ -31,6 +31,15 @@ def session_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """No test writes where an installation in this folder keeps its keys and checkpoints."""
+    place = Path(".mandate/data")
+    before = sorted(place.rglob("*.public"))
+    yield
+    assert sorted(place.rglob("*.public")) == before, f"a test has made keys in {place}"
+
+
 @pytest.fixture(scope="session")
 async def postgres(session_folder: Path) -> AsyncIterator[PostgresServer]:
     """A PostgreSQL server with a prepared database to copy from."""
@@ -56,7 +65,8 @@ async def settings(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[Se
 
 def settings_for(server: PostgresServer, database: str) -> Settings:
     """Return settings for a database of a server."""
-    return Settings.model_validate(server.urls(database))
+    values = server.urls(database) | {"data_folder": str(server.folder / "data" / database)}
+    return Settings.model_validate(values)
 
 
 def folders(place: Path) -> dict[str, Path]:

@@ -67,9 +67,14 @@ class Ground:
     """Told what is being measured, for whoever waits."""
 
     async def database(self, name: str) -> Settings:
-        """Make a database as an installation has it, and return the settings for it."""
+        """Make a database as an installation has it, and return the settings for it.
+
+        What is kept beside it lies with the server, and goes with it: an installation that may be in the same
+        folder keeps its own keys and checkpoints.
+        """
         await prepare(self.server.url(), self.server.passwords, name)
-        return Settings.model_validate(self.server.urls(name))
+        values = self.server.urls(name) | {"data_folder": str(self.server.folder / "data" / name)}
+        return Settings.model_validate(values)
 
     def datastore(self, database: str, schema: str, connections: int) -> PostgresDatastore:
         """Return the library's own way to the database, as the owner of the tables."""

@@ -8,9 +8,7 @@ import time
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
-from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import psycopg
@@ -44,35 +42,26 @@ async def measure(ground: Ground) -> Figures:
     """Measure how many events a second go into the tree, and how long it takes to prove one."""
     number = ground.sizes.proven_events
     ground.report(f"Proving {number:,} events.")
-    with TemporaryDirectory(prefix="mandate-bench-") as folder:
-        settings = await _settings(ground, Path(folder))
-        await log.write(settings.writer_url, log.events(number))
-        bench = _Bench(settings, number, await _leaves(settings))
-        rates = await take_turns(
-            {"leaves": bench.grow, "hashing": bench.hash_alone}, ground.sizes.proving_turns
-        )
-        figures: Figures = {
-            "prove_leaves_of_hashing": ratio(rates, "leaves", "hashing"),
-            "prove_events": number,
-            **{f"prove_{name}_per_second": sorted(rate)[len(rate) // 2] for name, rate in rates.items()},
-        }
-        async with (
-            running(history.run, settings),
-            make_pool(settings.reader_url, "bench", autocommit=True) as pool,
-        ):
-            await covered(pool, await bench.head(), 60)
-            return (
-                figures
-                | await bench.proofs(pool, ground.sizes.proofs)
-                | await bench.pack(pool)
-                | await bench.delays(pool, ground.sizes.proofs)
-            )
-
-
-async def _settings(ground: Ground, folder: Path) -> Settings:
     settings = await ground.database(DATABASE)
-    places = {"keys_folder": folder / "keys", "checkpoints_folder": folder / "checkpoints"}
-    return settings.model_copy(update=places)
+    await log.write(settings.writer_url, log.events(number))
+    bench = _Bench(settings, number, await _leaves(settings))
+    rates = await take_turns({"leaves": bench.grow, "hashing": bench.hash_alone}, ground.sizes.proving_turns)
+    figures: Figures = {
+        "prove_leaves_of_hashing": ratio(rates, "leaves", "hashing"),
+        "prove_events": number,
+        **{f"prove_{name}_per_second": sorted(rate)[len(rate) // 2] for name, rate in rates.items()},
+    }
+    async with (
+        running(history.run, settings),
+        make_pool(settings.reader_url, "bench", autocommit=True) as pool,
+    ):
+        await covered(pool, await bench.head(), 60)
+        return (
+            figures
+            | await bench.proofs(pool, ground.sizes.proofs)
+            | await bench.pack(pool)
+            | await bench.delays(pool, ground.sizes.proofs)
+        )
 
 
 async def _leaves(settings: Settings) -> list[bytes]:
