@@ -71,7 +71,7 @@ POSITIONS: ContextVar[list[int] | None] = ContextVar("positions", default=None)
 """Where somebody wants to know what was written in the course of their work: the positions, as they come."""
 
 
-COLLECTOR = (50_000, 20, 20)
+COLLECTOR = (50_000, 5, 4)
 """How seldom Python's collector of cycles looks through the process. Thousands of records are kept at hand
 and are in no cycle: with Python's own numbers, to look through them again and again takes a tenth of the time
 in which commands are carried out."""
