@@ -39,9 +39,9 @@ CACHED = {
     "AGGREGATE_CACHE_FASTFORWARD": "n",
     "DEEPCOPY_FROM_AGGREGATE_CACHE": "n",
 }
-"""The library's settings with which it loads fastest: from memory, uncopied, without asking for news. They are
-for one process alone: where another writes too, all that is remembered of its records ends in a conflict. So
-what is compared first is the library as it comes, which is safe there, as ours is."""
+"""The library's settings with which it loads fastest: from memory, uncopied, without asking for news. They
+are for one process alone: where another writes too, all that is remembered of its records ends in a conflict.
+So what is compared first is the library as it comes, which is safe there, as ours is."""
 
 DATABASE = "bench_writing"
 
