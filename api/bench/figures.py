@@ -65,9 +65,8 @@ SUBJECTS = (
         "command_",
         "Commands",
         "Whole commands: load the record, let it decide, record the event. Beside it: the library's "
-        "application as it comes (library) and with settings that are fastest and for one process alone "
-        "(library_cached: remembered, not copied, not asked for news), in threads as above; and the same "
-        "run of pgbench.",
+        "application with the settings by which it is fastest (library: cached, not copied, not asked for "
+        "news) and as it comes (library_default), in threads as above; and the same run of pgbench.",
     ),
     Subject(
         "load_",
